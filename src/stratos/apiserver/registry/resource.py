@@ -15,7 +15,7 @@ from stratos.apiserver.registry.schema import Schema
 from stratos.base.errors import FieldProblem
 
 Obj = dict[str, Any]
-"""A Kubernetes object as decoded JSON. The server never narrows it: a field it does not know is the client's to keep."""
+"""A Kubernetes object as decoded JSON. Fields the server does not know are the client's to keep."""
 
 
 @dataclass(frozen=True, slots=True)
