@@ -2,6 +2,6 @@
 
 from hypothesis import settings
 
-# The shared machines are noisy: a slow example is no failure. Examples are drawn anew each run unless CI says otherwise.
+# Machines are shared and noisy: a slow example is no failure.
 settings.register_profile("stratos", deadline=None, print_blob=True)
 settings.load_profile("stratos")

@@ -1,0 +1,42 @@
+"""Nodes: the Kubernetes objects of machines."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from stratos.apis.meta import Condition, Kind, KubeObject, Struct
+
+
+class Taint(Struct):
+    key: str
+    effect: str
+    value: str = ""
+    time_added: datetime | None = None
+
+
+class NodeSpec(Struct):
+    unschedulable: bool = False
+    taints: tuple[Taint, ...] | None = None
+    provider_id: str = msgspec.field(default="", name="providerID")
+
+
+class ContainerImage(Struct):
+    names: tuple[str, ...] | None = None
+    size_bytes: int = 0
+
+
+class NodeStatus(Struct):
+    capacity: dict[str, str | int | float] = {}
+    allocatable: dict[str, str | int | float] = {}
+    conditions: tuple[Condition, ...] = ()
+    images: tuple[ContainerImage, ...] | None = None
+
+
+class Node(KubeObject):
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+
+NODE = Kind(group="", version="v1", plural="nodes", kind="Node", namespaced=False, type=Node)
