@@ -1,0 +1,49 @@
+"""The nouns of a catalog: a type of machine, and an offering of it in one zone under one kind of terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CapacityType(StrEnum):
+    """The terms a machine is rented under."""
+
+    ON_DEMAND = "on-demand"
+    SPOT = "spot"
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    manufacturer: str  # nvidia, amd, …: the first part of the resource name
+    sku: str
+    count: int
+    memory_gib: float  # of one device; 0 when the catalog does not know
+
+    @property
+    def resource(self) -> str:
+        """The extended resource under which the device plugin of its maker reports it."""
+        return f"{self.manufacturer}.com/gpu"
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    name: str
+    family: str
+    arch: str  # amd64 or arm64, as Kubernetes writes it
+    vcpu: int
+    memory_bytes: int
+    max_pods: int  # by the cloud's default network plugin
+    gpu: Gpu | None = None
+    local_nvme_gb: int = 0
+    network_gbps: float = 0.0
+    burstable: bool = False
+    bare_metal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offering:
+    instance_type: str
+    zone: str
+    capacity_type: CapacityType
+    price_usd_per_hour: float

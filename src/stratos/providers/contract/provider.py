@@ -1,0 +1,83 @@
+"""The one interface between Stratos and a cloud.
+
+Every call may raise `Throttled`, `Unauthorized`, `Forbidden` and `Unavailable`. After `Unavailable` nobody knows whether
+the call took effect: that is what tokens are for. Calls return when the cloud has accepted them, and the machine's
+``state`` follows in its own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+from stratos.apis.meta import KubeObject
+from stratos.providers.contract.machine import Interruption, LaunchRequest, Machine, MachineShape
+from stratos.providers.contract.node_class import ResolvedNodeClass
+
+
+class Provider(Protocol):
+    @property
+    def name(self) -> str:
+        """The cloud's short name, as metrics and messages show it."""
+        ...
+
+    async def launch(self, request: LaunchRequest) -> Machine:
+        """A new machine, pending. The same token always means the same machine, whatever has become of it since.
+
+        Raises `OutOfStock` when no offering asked for can be had, `QuotaExceeded`, and `Invalid` for an image, subnet
+        or type that does not exist. Nothing was launched when any of these is raised.
+        """
+        ...
+
+    async def start(self, machine_id: str, token: str) -> None:
+        """Start a stopped machine: its disk is as it was left. A token starts a machine once, however often it is sent.
+
+        A machine that is pending or running is left alone. Raises `MachineNotFound`, `MachineGone`, `MachineBusy` while
+        it is stopping, and `OutOfStock`.
+        """
+        ...
+
+    async def stop(self, machine_id: str, *, force: bool = False) -> None:
+        """Stop a running machine and keep its disk; ``force`` skips the clean shutdown of its software.
+
+        A machine that is stopping or stopped is left alone, except that ``force`` hurries one that is stopping. Raises
+        `MachineNotFound`, `MachineGone`, `MachineBusy` while it is pending, and `NotStoppable` for spot machines.
+        """
+        ...
+
+    async def terminate(self, machine_id: str) -> None:
+        """End a machine and its disk, in whatever state it is. Twice is as good as once. Raises `MachineNotFound`."""
+        ...
+
+    async def describe(self, machine_ids: Sequence[str]) -> dict[str, Machine]:
+        """The machines by id; those the cloud does not know are missing.
+
+        The answer may lag a few seconds behind calls that returned before, and a machine just launched may be missing.
+        """
+        ...
+
+    async def list_by_tags(self, tags: Mapping[str, str]) -> tuple[Machine, ...]:
+        """All machines that carry every one of ``tags``, terminated ones too while the cloud remembers them, by id.
+
+        It lags like `describe`.
+        """
+        ...
+
+    async def tag(self, machine_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags, and leave those not named. Raises `MachineNotFound`."""
+        ...
+
+    def interruptions(self) -> AsyncIterator[Interruption]:
+        """Notices as they come, beginning with those still pending. Every iterator sees all; it never ends by itself."""
+        ...
+
+    async def resolve(self, node_class: KubeObject) -> ResolvedNodeClass:
+        """Look up what a node class selects. A part that is not found is an answer, in ``failures``.
+
+        Raises `Invalid` when this cloud does not run that kind of class.
+        """
+        ...
+
+    def shape(self, instance_type: str, *, max_pods: int | None = None) -> MachineShape:
+        """What nodes of a type will offer, from the catalog, without asking the cloud. Raises `NotFound`."""
+        ...
