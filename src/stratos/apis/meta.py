@@ -10,8 +10,8 @@ from typing import Generic, TypeVar, dataclass_transform
 import msgspec
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
-class Struct(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+class Struct(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A frozen record with the API's camelCase names on the wire. Fields that are not named are skipped."""
 
 

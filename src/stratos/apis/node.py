@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -11,7 +12,7 @@ from stratos.apis.meta import Condition, Kind, KubeObject, Struct
 
 class Taint(Struct):
     key: str
-    effect: str
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
     value: str = ""
     time_added: datetime | None = None
 

@@ -1,0 +1,87 @@
+"""NodeClaim: the ledger. One machine we asked for, why, at what price, and how far it has come.
+
+A claim is written before the cloud is called, and only for a claim is anything launched, started, stopped or
+terminated. Its ``uid`` is the idempotency token of the launch, its ``wakes`` count that of each start. Whoever decides
+writes the wish (``spec.wanted``); whoever carries it out writes what has become of it (``status``).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from stratos.apis.fields import Count, NonEmpty, described
+from stratos.apis.labels import GROUP
+from stratos.apis.meta import Condition, Kind, KubeObject, Struct
+from stratos.apis.nodepool import NodeClassRef
+
+
+class Wanted(StrEnum):
+    """What the claim's machine should come to."""
+
+    STANDBY = "standby"  # prepared and stopped
+    RUNNING = "running"  # serving pods
+    GONE = "gone"  # terminated, and the claim deleted
+
+
+class MachineState(StrEnum):
+    """Where a machine of a pool is in its life. The values are those of the ``stratos.sh/state`` label."""
+
+    WARMUP = "warmup"
+    STANDBY = "standby"
+    RUNNING = "running"
+    TERMINATING = "terminating"
+
+
+class Decision(Struct):
+    """Why the wish is what it is: the record that ``stratos explain`` tells."""
+
+    reason: Annotated[
+        str, described("One of Replenish, ScaleUp, ScaleDown, Recycle, WarmupFailed, PoolDeleted, Drift …")
+    ]
+    message: Annotated[str, described("The decision in a sentence.")]
+    at: Annotated[datetime, described("When it was made.")]
+    pods: Annotated[tuple[str, ...], described("The pods it was made for, as namespace/name.")] = ()
+    rejected: Annotated[tuple[str, ...], described("What was considered and not chosen, and why.")] = ()
+
+
+class NodeClaimSpec(Struct):
+    pool: Annotated[NonEmpty, described("The NodePool this machine belongs to.")]
+    node_class_ref: Annotated[NodeClassRef, described("The class that launches it.")]
+    wanted: Annotated[Wanted, described("What the machine should come to.")]
+    wakes: Annotated[Count, described("How often it has been woken; with the uid, the token of a start.")] = 0
+    capacity_type: Annotated[str, described("on-demand or spot.")] = "on-demand"
+    decision: Annotated[Decision | None, described("Why the wish is what it is.")] = None
+
+
+class NodeClaimStatus(Struct):
+    conditions: tuple[Condition, ...] = ()
+    state: Annotated[MachineState | None, described("Where the machine is in its life.")] = None
+    state_since: datetime | None = None
+    instance_id: Annotated[str, described("The cloud's name of the machine.")] = msgspec.field(
+        default="", name="instanceID"
+    )
+    provider_id: str = msgspec.field(default="", name="providerID")
+    node_name: str = ""
+    instance_type: str = ""
+    zone: str = ""
+    image: str = ""
+    price_usd_per_hour: float | None = msgspec.field(default=None, name="priceUSDPerHour")
+    launched_at: datetime | None = None
+    warmup_completed_at: datetime | None = None
+    last_started_at: Annotated[datetime | None, described("When the cloud was last asked to start it.")] = None
+    ready_at: Annotated[datetime | None, described("When its node last became ready for pods.")] = None
+    wakes_done: Annotated[int, described("How many of spec.wakes the cloud was asked for.")] = 0
+
+
+class NodeClaim(KubeObject, kw_only=True):
+    spec: NodeClaimSpec
+    status: NodeClaimStatus = NodeClaimStatus()
+
+
+NODE_CLAIM = Kind(
+    group=GROUP, version="v1alpha1", plural="nodeclaims", kind="NodeClaim", namespaced=False, type=NodeClaim
+)
