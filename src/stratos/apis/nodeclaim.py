@@ -27,8 +27,8 @@ class Wanted(StrEnum):
     GONE = "gone"  # terminated, and the claim deleted
 
 
-class MachineState(StrEnum):
-    """Where a machine of a pool is in its life. The values are those of the ``stratos.sh/state`` label."""
+class NodeState(StrEnum):
+    """Where a machine of a pool is in its life: the values of the ``stratos.sh/state`` label."""
 
     WARMUP = "warmup"
     STANDBY = "standby"
@@ -59,7 +59,7 @@ class NodeClaimSpec(Struct):
 
 class NodeClaimStatus(Struct):
     conditions: tuple[Condition, ...] = ()
-    state: Annotated[MachineState | None, described("Where the machine is in its life.")] = None
+    state: Annotated[NodeState | None, described("Where the machine is in its life.")] = None
     state_since: datetime | None = None
     instance_id: Annotated[str, described("The cloud's name of the machine.")] = msgspec.field(
         default="", name="instanceID"
