@@ -100,6 +100,7 @@ class ResourceRequirements(Struct):
 
 
 class ContainerPort(Struct):
+    name: str = ""
     container_port: int = 0
     host_port: int = 0
     host_ip: str = msgspec.field(default="", name="hostIP")
@@ -133,6 +134,8 @@ class SchedulingGate(Struct):
 
 class PodSpec(Struct):
     node_name: str = ""
+    hostname: str = ""
+    subdomain: str = ""
     scheduler_name: str = "default-scheduler"
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] | None = None
@@ -151,12 +154,29 @@ class PodSpec(Struct):
     volumes: tuple[Volume, ...] | None = None
 
 
+class TerminatedState(Struct):
+    exit_code: int = 0
+    finished_at: datetime | None = None
+
+
+class ContainerState(Struct):
+    terminated: TerminatedState | None = None
+
+
+class ContainerStatus(Struct):
+    name: str = ""
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+
+
 class PodStatus(Struct):
     phase: str = "Pending"
     reason: str = ""
     conditions: tuple[Condition, ...] = ()
     nominated_node_name: str = ""
     start_time: datetime | None = None
+    pod_ip: str = msgspec.field(default="", name="podIP")
+    container_statuses: tuple[ContainerStatus, ...] | None = None
 
 
 class Pod(KubeObject):
