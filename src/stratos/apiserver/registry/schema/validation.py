@@ -120,7 +120,8 @@ def _check_combinations(node: Node, value: Any, path: Path, problems: list[Field
 
 def _fewest(failures: list[list[FieldProblem]]) -> list[FieldProblem]:
     """The option that came closest tells best what to change."""
-    return min(failures, key=lambda problems: len(problems))
+    closest, *_ = sorted(failures, key=len)
+    return closest
 
 
 def _problems_of(node: Node, value: Any, path: Path) -> list[FieldProblem]:
