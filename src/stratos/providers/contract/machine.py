@@ -107,6 +107,7 @@ class LaunchRequest:
     disks: tuple[Disk, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     max_price_usd_per_hour: float | None = None  # for spot; None: up to the on-demand price
+    settings: Mapping[str, str] = field(default_factory=dict)  # what only the cloud of the node class understands
 
 
 @dataclass(frozen=True, slots=True)

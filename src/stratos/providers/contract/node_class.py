@@ -57,6 +57,7 @@ class ResolvedNodeClass:
     node_taints: tuple[Taint, ...] = ()
     max_pods: int | None = None
     extra_script: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)  # what only this cloud understands
 
     @property
     def ready(self) -> bool:
@@ -103,4 +104,5 @@ class ResolvedNodeClass:
             disks=self.disks,
             tags={**self.tags, **(tags or {})},
             max_price_usd_per_hour=self.spot_max_price_usd_per_hour if spot else None,
+            settings=self.settings,
         )

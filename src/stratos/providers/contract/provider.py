@@ -1,8 +1,8 @@
 """The one interface between Stratos and a cloud.
 
-Every call may raise `Throttled`, `Unauthorized`, `Forbidden` and `Unavailable`. After `Unavailable` nobody knows whether
-the call took effect: that is what tokens are for. Calls return when the cloud has accepted them, and the machine's
-``state`` follows in its own time.
+Every call may raise `Throttled`, `Unauthorized`, `Forbidden` and `Unavailable`. After `Unavailable` nobody knows
+whether the call took effect: that is what tokens are for. Calls return when the cloud has accepted them, and the
+machine's ``state`` follows in its own time.
 """
 
 from __future__ import annotations
@@ -68,16 +68,17 @@ class Provider(Protocol):
         ...
 
     def interruptions(self) -> AsyncIterator[Interruption]:
-        """Notices as they come, beginning with those still pending. Every iterator sees all; it never ends by itself."""
+        """Notices as they come, beginning with those still pending. Every iterator sees all, and never ends."""
         ...
 
     async def resolve(self, node_class: KubeObject) -> ResolvedNodeClass:
         """Look up what a node class selects. A part that is not found is an answer, in ``failures``.
 
-        Raises `Invalid` when this cloud does not run that kind of class.
+        Raises `Invalid`, naming the field, for a kind of class that this cloud does not run and for an instance type
+        that it does not have.
         """
         ...
 
-    def shape(self, instance_type: str, *, max_pods: int | None = None) -> MachineShape:
-        """What nodes of a type will offer, from the catalog, without asking the cloud. Raises `NotFound`."""
+    def shape(self, node_class: ResolvedNodeClass) -> MachineShape:
+        """What nodes of a class will offer, from the catalog, without asking the cloud. Raises `NotFound`."""
         ...
