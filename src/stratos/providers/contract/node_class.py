@@ -63,6 +63,11 @@ class ResolvedNodeClass:
     def ready(self) -> bool:
         return not self.failures
 
+    @property
+    def disk_gib(self) -> int | None:
+        """The size of the root disk, if the class says one."""
+        return self.disks[0].size_gib if self.disks else None
+
     def failure(self, part: NodeClassPart) -> PartFailure | None:
         return next((failure for failure in self.failures if failure.part == part), None)
 

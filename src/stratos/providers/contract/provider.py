@@ -79,6 +79,6 @@ class Provider(Protocol):
         """
         ...
 
-    def shape(self, node_class: ResolvedNodeClass) -> MachineShape:
-        """What nodes of a class will offer, from the catalog, without asking the cloud. Raises `NotFound`."""
+    def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:
+        """What nodes of a type will offer, from the catalog, without asking the cloud. Raises `NotFound`."""
         ...
