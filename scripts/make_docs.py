@@ -1,0 +1,144 @@
+"""Write the generated parts of docs/: the reference of our resources, and the drawing of who imports whom.
+
+``--check`` writes nothing and fails when a file is not what it would write.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import grimp
+
+from stratos.apis.crds import CUSTOM_KINDS, CustomKind, custom_resource_definition
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+BEGIN, END = "<!-- imports: begin -->", "<!-- imports: end -->"
+QUIET = ("base", "apis", "catalog", "snapshot", "planning")
+
+
+def main() -> None:
+    wanted = {DOCS / "reference" / f"{custom.kind.kind.lower()}.md": resource_page(custom) for custom in CUSTOM_KINDS}
+    architecture = DOCS / "architecture.md"
+    wanted[architecture] = between(architecture.read_text(), import_drawing())
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    if "--check" in sys.argv:
+        for path in stale:
+            print(f"{path.relative_to(DOCS.parent)} is not what the code says: run `make docs`")
+        sys.exit(bool(stale))
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[path])
+        print(f"wrote {path.relative_to(DOCS.parent)}")
+
+
+def between(text: str, drawing: str) -> str:
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{drawing}\n{END}{rest.split(END)[1]}"
+
+
+# The drawing
+
+
+def import_drawing() -> str:
+    """The rooms and their imports as a Mermaid graph; an arrow that only shortens another path is left out."""
+    graph = grimp.build_graph("stratos")
+    rooms = sorted(room.removeprefix("stratos.") for room in graph.find_children("stratos"))
+    arrows = {
+        (importer, imported)
+        for importer in rooms
+        for imported in rooms
+        if importer != imported
+        and graph.find_illegal_dependencies_for_layers(
+            layers=(f"stratos.{imported}", f"stratos.{importer}"), containers=None
+        )
+    }
+    kept = sorted(arrow for arrow in arrows if not _shortens(arrow, arrows))
+    lines = ["```mermaid", "flowchart TD"]
+    lines += [f'  {room}["{room}"]{":::quiet" if room in QUIET else ""}' for room in rooms]
+    lines += [f"  {importer} --> {imported}" for importer, imported in kept]
+    lines += ["  classDef quiet fill:#eef6ee,stroke:#7a9e7a", "```"]
+    return "\n".join(lines)
+
+
+def _shortens(arrow: tuple[str, str], arrows: set[tuple[str, str]]) -> bool:
+    start, goal = arrow
+    seen, stack = {start}, [b for a, b in arrows if a == start and b != goal]
+    while stack:
+        room = stack.pop()
+        if room == goal:
+            return True
+        if room not in seen:
+            seen.add(room)
+            stack += [b for a, b in arrows if a == room]
+    return False
+
+
+# The reference
+
+
+def resource_page(custom: CustomKind) -> str:
+    definition = custom_resource_definition(custom)["spec"]
+    version = definition["versions"][0]
+    schema = version["schema"]["openAPIV3Schema"]
+    names = definition["names"]
+    lines = [
+        f"# {names['kind']}",
+        "",
+        "*Generated from the types by `make docs`.*",
+        "",
+        schema["description"],
+        "",
+        f"- apiVersion: `{definition['group']}/{version['name']}`",
+        f"- scope: {definition['scope']}",
+        f"- names: `{names['plural']}`, {', '.join(f'`{name}`' for name in names['shortNames'])}",
+        f"- `kubectl get` shows: {', '.join(column['name'] for column in version['additionalPrinterColumns'])}",
+    ]
+    for part in ("spec", "status"):
+        lines += ["", f"## {part}", "", "| Field | Type | Default | Meaning |", "|---|---|---|---|"]
+        lines += _rows(schema["properties"][part], "")
+        lines += _rules(schema["properties"][part], part)
+    return "\n".join(lines) + "\n"
+
+
+def _rows(schema: dict[str, Any], prefix: str) -> list[str]:
+    rows = []
+    required = schema.get("required", [])
+    for name, field in schema.get("properties", {}).items():
+        path = f"{prefix}{name}"
+        default = f"`{field['default']}`" if "default" in field else "**required**" if name in required else ""
+        rows.append(
+            f"| `{path}` | {_type(field)} | {default} | {field.get('description', '').replace('|', chr(92) + '|')} |"
+        )
+        nested = field.get("items", field)
+        rows += _rows(nested, f"{path}[]." if "items" in field else f"{path}.")
+    return rows
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return " or ".join(f"`{value}`" for value in field["enum"])
+    if field.get("x-kubernetes-int-or-string"):
+        return "quantity"
+    if field["type"] == "array":
+        return f"list of {_type(field['items'])}"
+    if "additionalProperties" in field:
+        return f"map to {_type(field['additionalProperties'])}"
+    low, high = field.get("minimum"), field.get("maximum")
+    if low is not None or high is not None:
+        return f"{field['type']}, {low if low is not None else '…'} to {high if high is not None else '…'}"
+    if field.get("format") == "date-time":
+        return "time"
+    return str(field["type"])
+
+
+def _rules(schema: dict[str, Any], place: str) -> list[str]:
+    lines = [f"- {place}: {rule['message']}." for rule in schema.get("x-kubernetes-validations", [])]
+    for name, field in schema.get("properties", {}).items():
+        lines += [line for line in _rules(field, f"{place}.{name}") if line.startswith("- ")]
+    return ["", "Rules:", "", *lines] if lines and "." not in place else lines
+
+
+if __name__ == "__main__":
+    main()
