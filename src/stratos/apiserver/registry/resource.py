@@ -76,6 +76,7 @@ class Resource:
     default: Callable[[Obj], None] = _no_change
     validate: Callable[[Obj], tuple[FieldProblem, ...]] = _no_problem
     validate_update: Callable[[Obj, Obj], tuple[FieldProblem, ...]] = _no_update_problem
+    created_with_status: bool = False  # the status of a new object is kept, though there is a status subresource
     custom: bool = False  # served from a CustomResourceDefinition: no strategic merge patch
 
     @property

@@ -1,7 +1,8 @@
 """What the API server asks of a store: versioned keys, compare-and-swap writes and a feed of changes.
 
-A store knows nothing of kinds. Keys are paths (``/registry/core/pods/default/web-0``), values are bytes, and one counter,
-the revision, orders every write there ever was. Whoever implements this runs ``stratos.testing.storage_contract``.
+A store knows nothing of kinds. Keys are paths (``/registry/core/pods/default/web-0``), values are bytes, and one
+counter, the revision, orders every write there ever was. Whoever implements this passes
+``stratos.testing.storage_contract``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Event:
-    """One write. Events are shared by all watchers and compared by identity, so what is derived from one can be cached."""
+    """One write. All watchers share it, and it compares by identity, so what is derived from it can be cached."""
 
     key: str
     revision: int
@@ -100,6 +101,10 @@ class Storage(Protocol):
 
         ``prefix`` ends in a slash, or is one whole key. Raises `Expired` when events since ``after`` are forgotten.
         """
+        ...
+
+    def observe(self, prefix: str, observer: Callable[[Event], None]) -> None:
+        """Call ``observer`` with every event under ``prefix`` from now on, before the event's writer is answered."""
         ...
 
     async def compact(self, revision: int) -> None:

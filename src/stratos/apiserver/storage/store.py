@@ -61,6 +61,7 @@ class Store:
         self._gathering: _Batch | None = None
         self._committer: asyncio.Task[None] | None = None
         self._watchers: dict[str, dict[StoreWatch, None]] = {}
+        self._observers: dict[str, list[Callable[[Event], None]]] = {}
         self._closed = False
 
     @property
@@ -116,6 +117,9 @@ class Store:
         watch = StoreWatch(self._forget, prefix, wanted, after, self._history_limit, reversed(backlog))
         self._watchers.setdefault(prefix, {})[watch] = None
         return watch
+
+    def observe(self, prefix: str, observer: Callable[[Event], None]) -> None:
+        self._observers.setdefault(prefix, []).append(observer)
 
     async def compact(self, revision: int) -> None:
         while self._history and self._history[0].revision <= revision:
@@ -204,6 +208,8 @@ class Store:
         if len(self._history) > self._history_limit:
             self._compacted = self._history.popleft().revision
         for prefix in _prefixes(event.key):
+            for observer in self._observers.get(prefix, ()):
+                observer(event)
             for watch in list(self._watchers.get(prefix, ())):
                 watch.offer(event)
 

@@ -1,0 +1,81 @@
+"""An HTTP request as ASGI hands it over, read no further than needed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from stratos.apiserver.registry.status import ApiError, bad_request
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+BODY_LIMIT_BYTES = 3 * 1024 * 1024
+
+
+class Request:
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.query: dict[str, str] = {}
+        if scope["query_string"]:
+            # The first value counts, as it does for Go's url.Values.Get.
+            for key, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+                self.query.setdefault(key, value)
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        tls = scope.get("extensions", {}).get("tls") or {}
+        self.client_certificates: tuple[str, ...] = tuple(tls.get("client_cert_chain") or ())
+
+    def header(self, name: bytes) -> str:
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def flag(self, name: str) -> bool:
+        """A boolean query parameter."""
+        text = self.query.get(name, "").lower()
+        if text in ("", "0", "f", "false"):
+            return False
+        if text in ("1", "t", "true"):
+            return True
+        raise bad_request(f'{name}: Invalid value: "{self.query[name]}": must be a boolean')
+
+    def number(self, name: str) -> int | None:
+        """A whole, non-negative number in the query."""
+        text = self.query.get(name, "")
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit()):
+            raise bad_request(f'{name}: Invalid value: "{text}": must be a non-negative integer')
+        return int(text)
+
+    async def body(self) -> bytes:
+        """The whole body. Raises 413 once it is known to be over the limit."""
+        declared = self.headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > BODY_LIMIT_BYTES:
+            raise _too_large()
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+        chunks, size = [body], len(body)
+        while message.get("more_body"):
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise bad_request("the client went away before the whole body was there")
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if size > BODY_LIMIT_BYTES:
+                raise _too_large()
+        return b"".join(chunks)
+
+    async def wait_until_gone(self) -> None:
+        """Return when the client has hung up."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT_BYTES} bytes")

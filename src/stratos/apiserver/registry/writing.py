@@ -1,0 +1,181 @@
+"""The verbs create, update and patch.
+
+Every write takes the same way: decode, default, admit, validate, commit. An update without a ``resourceVersion`` and
+every patch is tried again when somebody else was faster, as the client does not care what it was based on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from stratos.apiserver.admission.contract import Admission, AdmissionRequest, Operation
+from stratos.apiserver.registry.codec import decode_as, encode
+from stratos.apiserver.registry.json_values import copy_json
+from stratos.apiserver.registry.metadata import (
+    advance_generation,
+    begin,
+    carry_over,
+    check_envelope,
+    finalizer_problems,
+    generated_base,
+    may_go,
+)
+from stratos.apiserver.registry.requests import Target, WriteOptions
+from stratos.apiserver.registry.resource import Obj, Resource
+from stratos.apiserver.registry.status import already_exists, bad_request, conflict, invalid, not_found
+from stratos.apiserver.storage.contract import Storage, Stored
+from stratos.base.clock import Clock
+from stratos.base.errors import AlreadyExists, Conflict, NotFound
+from stratos.base.ids import IdSource
+
+_ATTEMPTS = 8
+
+Change = Callable[[Obj], Obj]
+"""Makes the new object from the live one, which is its own to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A stored object, and whether this write made it. In a dry run the revision is that of the object replaced."""
+
+    stored: Stored
+    created: bool = False
+
+
+class Writer:
+    def __init__(self, storage: Storage, clock: Clock, ids: IdSource, admission: Admission) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._ids = ids
+        self._admission = admission
+
+    async def create(self, target: Target, body: object, options: WriteOptions) -> Written:
+        obj = check_envelope(target, body)
+        if obj["metadata"].get("resourceVersion"):
+            raise bad_request("resourceVersion should not be set on objects to be created")
+        base = generated_base(obj)
+        for attempt in range(_ATTEMPTS):
+            if base:
+                obj["metadata"]["name"] = base + self._ids.suffix()
+            try:
+                return await self._create(target, obj, options)
+            except AlreadyExists:
+                if not base or attempt == _ATTEMPTS - 1:
+                    raise already_exists(target.resource, str(obj["metadata"]["name"])) from None
+        raise AssertionError("the last attempt returns or raises")
+
+    async def update(self, target: Target, body: object, options: WriteOptions) -> Written:
+        obj = check_envelope(target, body)
+        if obj["metadata"].get("resourceVersion"):
+            return await self.change(target, lambda _: obj, options, attempts=1)
+        return await self.change(target, lambda _: copy_json(obj), options)
+
+    async def change(
+        self, target: Target, change: Change, options: WriteOptions, *, attempts: int = _ATTEMPTS
+    ) -> Written:
+        """Replace an object by what ``change`` makes of it."""
+        for attempt in range(attempts):
+            stored = await self._storage.get(target.key, for_update=True)
+            if stored is None:
+                raise not_found(target.resource, target.name)
+            try:
+                return await self._replace(target, stored, change(decode_as(target.resource, stored)), options)
+            except Conflict:
+                if attempt == attempts - 1:
+                    raise conflict(target.resource, target.name) from None
+            except NotFound:
+                raise not_found(target.resource, target.name) from None
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _create(self, target: Target, obj: Obj, options: WriteOptions) -> Written:
+        begin(target, obj, uid=self._ids.uid(), now=self._clock.now())
+        request = _request(Operation.CREATE, target, obj, None, options)
+        request.name = str(obj["metadata"].get("name") or "")
+        obj = await self._admit(request, options)
+        value = encode(obj)
+        key = replace(target, name=obj["metadata"]["name"]).key
+        if not options.dry_run:
+            return Written(await self._storage.create(key, value), created=True)
+        if await self._storage.get(key) is not None:
+            raise AlreadyExists(key)
+        return Written(Stored(key, value, 0), created=True)
+
+    async def _replace(self, target: Target, stored: Stored, new: Obj, options: WriteOptions) -> Written:
+        live = decode_as(target.resource, stored)
+        carry_over(target, new, live)
+        new = await self._admit(_request(Operation.UPDATE, target, new, live, options), options)
+        advance_generation(target.resource, new, live)
+        value = encode(new)
+        if value == stored.value and await self._is_published(stored):
+            return Written(stored)
+        if options.dry_run:
+            return Written(Stored(stored.key, value, stored.revision))
+        if may_go(new):
+            return Written(Stored(stored.key, value, await self._storage.delete(stored.key, expected=stored.revision)))
+        return Written(await self._storage.update(stored.key, value, expected=stored.revision))
+
+    async def _is_published(self, stored: Stored) -> bool:
+        published = await self._storage.get(stored.key)
+        return published is not None and published.revision == stored.revision
+
+    async def _admit(self, request: AdmissionRequest, options: WriteOptions) -> Obj:
+        """The object as it will be stored, or the reason why it will not be."""
+        resource, given, live = request.resource, request.obj, request.old_obj
+        assert given is not None
+        _report_unknown(resource, resource.schema.prune(given), options)
+        _shape(resource, given)
+        await self._admission.mutate(request)
+        obj = request.obj
+        assert obj is not None
+        if obj is not given:  # a webhook made it anew
+            resource.schema.prune(obj)
+            _shape(resource, obj)
+        problems = list(resource.schema.validate(obj, live)) if resource.custom else []
+        problems += resource.validate(obj)
+        if live is not None:
+            problems += [*finalizer_problems(obj, live), *resource.validate_update(obj, live)]
+        if problems:
+            raise invalid(resource.group, resource.kind, str(obj["metadata"].get("name", "")), problems)
+        await self._admission.validate(request)
+        return obj
+
+
+def _request(
+    operation: Operation, target: Target, obj: Obj, live: Obj | None, options: WriteOptions
+) -> AdmissionRequest:
+    return AdmissionRequest(
+        operation,
+        target.resource,
+        target.name,
+        target.namespace,
+        options.user,
+        obj,
+        live,
+        subresource=target.subresource,
+        dry_run=options.dry_run,
+        warnings=options.warnings,
+    )
+
+
+def _shape(resource: Resource, obj: Obj) -> None:
+    """Fill in defaults. A built-in kind's rules may rely on the shape of what they are given, so that comes first."""
+    resource.schema.default(obj)
+    if not resource.custom:
+        problems = resource.schema.validate(obj)
+        if problems:
+            raise invalid(resource.group, resource.kind, str(obj["metadata"].get("name", "")), problems)
+    resource.default(obj)
+
+
+def _report_unknown(resource: Resource, unknown: Sequence[str], options: WriteOptions) -> None:
+    """Tell the client about fields that mean nothing here, as loudly as it asked for."""
+    if not unknown or options.field_validation == "Ignore":
+        return
+    complaints = [f'unknown field "{path}"' for path in unknown]
+    if options.field_validation == "Strict":
+        raise bad_request(
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+            f"strict decoding error: {', '.join(complaints)}"
+        )
+    options.warnings.extend(complaints)
