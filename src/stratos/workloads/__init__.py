@@ -1,0 +1,1 @@
+"""The controllers that only the embedded cluster needs: a real cluster brings its own."""

@@ -1,0 +1,1 @@
+"""Deployments: exchange one ReplicaSet for another without dropping below what was promised."""

@@ -1,0 +1,1 @@
+"""StatefulSets: pods with ordinals, brought up, replaced and taken down in order."""
