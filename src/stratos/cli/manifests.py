@@ -1,0 +1,114 @@
+"""Manifests as people hand them over: files of YAML or JSON, several documents in one, folders of them.
+
+Reading judges only what a file must be to hold Kubernetes objects at all; the rest is the API's to say. One gap is
+filled, with a note: workloads copied from documentation often name no selector and no pod labels, which the API insists
+on, and there is only one sensible way to complete them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stratos.base.errors import Invalid, NotFound
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_LARGEST_BYTES = 50 * 1024 * 1024
+_NEED_SELECTORS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"})
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One object, where it was read, and what was completed on the way."""
+
+    obj: dict[str, Any]
+    source: str  # "pool.yaml, document 2"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """``deployment/jenkins-agent``, as messages name it."""
+        return f"{self.obj['kind'].lower()}/{self.obj['metadata']['name']}"
+
+
+def read_manifests(paths: Sequence[Path]) -> tuple[Manifest, ...]:
+    """Every object in the files, in order. Raises `NotFound` for a missing path and `Invalid` naming file and place."""
+    return tuple(manifest for path in paths for file in _files(path) for manifest in _read(file))
+
+
+def _files(path: Path) -> Iterable[Path]:
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES)
+        if not files:
+            raise NotFound(f"no manifests in {path}", hint=f"manifests end in {', '.join(_SUFFIXES)}")
+        return files
+    if not path.exists():
+        raise NotFound(f"there is no {path}", hint="give -f a file or a folder of manifests")
+    return (path,)
+
+
+def _read(file: Path) -> Iterable[Manifest]:
+    if file.stat().st_size > _LARGEST_BYTES:
+        raise Invalid(f"{file} is larger than {_LARGEST_BYTES // 2**20} MiB", hint="split it")
+    try:
+        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{file} is not text: byte {error.start} is not UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise Invalid(f"{file}{place}: {error.problem or error.context}", hint="this is not valid YAML") from error
+    except yaml.YAMLError as error:
+        raise Invalid(f"{file} is not valid YAML: {error}") from error
+    for number, document in enumerate(documents, start=1):
+        source = f"{file}, document {number}" if len(documents) > 1 else str(file)
+        for obj in _objects(document):
+            yield _complete(_checked(obj, source), source)
+
+
+def _objects(document: object) -> Iterable[object]:
+    """A document is nothing (an empty one), one object, or a ``List`` of them."""
+    if document is None:
+        return ()
+    if isinstance(document, dict) and document.get("kind") == "List" and isinstance(document.get("items"), list):
+        return tuple(document["items"])
+    return (document,)
+
+
+def _checked(obj: object, source: str) -> dict[str, Any]:
+    if not isinstance(obj, dict):
+        raise Invalid(f"{source} is not a Kubernetes object but {_what(obj)}", hint="it must be a mapping with a kind")
+    for field in ("apiVersion", "kind"):
+        if not isinstance(obj.get(field), str) or not obj[field]:
+            raise Invalid(f"{source}: {field} is missing", hint="every Kubernetes object has apiVersion and kind")
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
+        raise Invalid(f"{source}: metadata.name is missing", hint=f"give the {obj['kind']} a name")
+    return obj
+
+
+def _what(value: object) -> str:
+    return {list: "a list", str: "text", int: "a number", float: "a number", bool: "a truth value"}.get(
+        type(value), f"a {type(value).__name__}"
+    )
+
+
+def _complete(obj: dict[str, Any], source: str) -> Manifest:
+    spec = obj.get("spec")
+    if obj["kind"] not in _NEED_SELECTORS or not isinstance(spec, dict) or "selector" in spec:
+        return Manifest(obj, source)
+    template = spec.get("template")
+    if not isinstance(template, dict):
+        return Manifest(obj, source)
+    metadata = template.get("metadata") or {}
+    labels = metadata.get("labels") or {"app": obj["metadata"]["name"]}
+    completed = spec | {
+        "selector": {"matchLabels": labels},
+        "template": template | {"metadata": metadata | {"labels": labels}},
+    }
+    written = ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    return Manifest(obj | {"spec": completed}, source, (f"it names no selector; {written} is assumed",))

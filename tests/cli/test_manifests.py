@@ -1,0 +1,64 @@
+"""Files come from everywhere; what cannot be used must be named by file, document and line, and nothing guessed."""
+
+from pathlib import Path
+
+import pytest
+
+from stratos.base.errors import Invalid, NotFound
+from stratos.cli.manifests import read_manifests
+
+ROOT = Path(__file__).parents[2]
+SEED = "".join((Path(__file__).parent / "seed-manifests.txt").read_text().split())
+
+
+def test_the_examples_are_the_founding_manifests_word_for_word() -> None:
+    """Indentation apart, which the founding text lost."""
+    files = sorted((ROOT / "examples").glob("*/*.yaml"))
+    assert len(files) == 8
+    for file in files:
+        for document in file.read_text().split("---\n"):
+            assert "".join(document.split()) in SEED, file
+
+
+def test_a_folder_is_read_file_by_file_in_order() -> None:
+    titles = [manifest.title for manifest in read_manifests([ROOT / "examples" / "ci-runners"])]
+    assert titles == ["deployment/jenkins-agent", "awsnodeclass/ci-runners", "nodepool/ci-runners"]
+
+
+def test_a_workload_without_a_selector_is_completed_and_says_so() -> None:
+    (deployment,) = read_manifests([ROOT / "examples" / "ci-runners" / "deployment.yaml"])
+    assert deployment.obj["spec"]["selector"] == {"matchLabels": {"app": "jenkins-agent"}}
+    assert deployment.obj["spec"]["template"]["metadata"]["labels"] == {"app": "jenkins-agent"}
+    assert deployment.notes == ("it names no selector; app=jenkins-agent is assumed",)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("- a\n- b\n", "is not a Kubernetes object but a list"),
+        ("just words", "but text"),
+        ("kind: Pod\nmetadata: {name: x}", "apiVersion is missing"),
+        ("apiVersion: v1\nmetadata: {name: x}", "kind is missing"),
+        ("apiVersion: v1\nkind: Pod", "metadata.name is missing"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: [x]}", "metadata.name is missing"),
+        ("a: b\n c: d\n", "line 2, column 3"),
+        ("a: 'b\n", "line"),
+        ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\n7\n", "document 2 is not a Kubernetes object"),
+    ],
+)
+def test_what_is_no_manifest_is_named_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(Invalid, match=r"bad\.yaml") as caught:
+        read_manifests([file])
+    assert complaint in caught.value.message
+
+
+def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="there is no"):
+        read_manifests([tmp_path / "nowhere.yaml"])
+    with pytest.raises(NotFound, match="no manifests in"):
+        read_manifests([tmp_path])
+    (tmp_path / "picture.yaml").write_bytes(b"\x89PNG\xff")
+    with pytest.raises(Invalid, match="not text"):
+        read_manifests([tmp_path])
