@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from stratos.base.errors import Invalid, NotFound
+from stratos.base.manifest_yaml import load_all_yaml
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _LARGEST_BYTES = 50 * 1024 * 1024
@@ -55,7 +56,7 @@ def _read(file: Path) -> Iterable[Manifest]:
     if file.stat().st_size > _LARGEST_BYTES:
         raise Invalid(f"{file} is larger than {_LARGEST_BYTES // 2**20} MiB", hint="split it")
     try:
-        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+        documents = list(load_all_yaml(file.read_text(encoding="utf-8")))
     except UnicodeDecodeError as error:
         raise Invalid(f"{file} is not text: byte {error.start} is not UTF-8") from error
     except yaml.MarkedYAMLError as error:

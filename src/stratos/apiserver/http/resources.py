@@ -27,6 +27,7 @@ from stratos.apiserver.registry.writing import Writer, Written
 from stratos.apiserver.storage.contract import Stored
 from stratos.base.clock import Clock
 from stratos.base.errors import Invalid
+from stratos.base.manifest_yaml import load_yaml
 from stratos.base.selectors import parse_field_selector, parse_label_selector
 
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -254,7 +255,7 @@ def decode_body(body: bytes) -> tuple[object, tuple[str, ...]]:
 
 def _decode_yaml(body: bytes) -> object:
     try:
-        return yaml.safe_load(body)
+        return load_yaml(body)
     except yaml.YAMLError as error:
         raise bad_request(f"the body of the request is not YAML: {error}") from error
 
