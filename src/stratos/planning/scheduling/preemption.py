@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -107,11 +108,16 @@ def _select_victims(
         if rejection is not None:
             return rejection.reasons
         violating, harmless = _split_by_budget(lesser, budgets)
-        spared: list[PlacedPod] = []
         victims: list[PlacedPod] = []
-        for pod in (*violating, *harmless):
-            with cluster.supposing(node, arrived=[*spared, pod]):
-                (spared if cluster.reject(check, node, pod_key) is None else victims).append(pod)
+        with ExitStack() as spared:
+            for pod in (*violating, *harmless):
+                given_back = ExitStack()
+                given_back.enter_context(cluster.supposing(node, arrived=[pod]))
+                if cluster.reject(check, node, pod_key) is None:
+                    spared.push(given_back)
+                else:
+                    given_back.close()
+                    victims.append(pod)
     violated = sum(pod in violating for pod in victims)
     return Preemption(node.name, tuple(sorted(victims, key=_importance)), violated)
 
@@ -120,7 +126,8 @@ def _split_by_budget(
     pods: Sequence[PlacedPod], budgets: Sequence[DisruptionBudget]
 ) -> tuple[list[PlacedPod], list[PlacedPod]]:
     """Pods whose removal would break a budget, and the others, if all are removed in this order."""
-    violating, harmless = [], []
+    violating: list[PlacedPod] = []
+    harmless: list[PlacedPod] = []
     left = [budget.allowed for budget in budgets]
     for pod in pods:
         breaks = False
