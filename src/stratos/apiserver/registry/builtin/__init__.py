@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from stratos.apiserver.registry.builtin import (
+    batch,
+    core,
+    network,
+    nodes,
+    pods,
+    policy,
+    rbac,
+    storage,
+    webhooks,
+    workloads,
+)
 from stratos.apiserver.registry.resource import Resource
+
+_FAMILIES = (core, nodes, pods, network, storage, workloads, batch, policy, rbac, webhooks)
 
 
 def builtin_resources() -> tuple[Resource, ...]:
     """Every built-in kind this server serves."""
-    return ()
+    return tuple(resource for family in _FAMILIES for resource in family.RESOURCES)

@@ -244,7 +244,9 @@ def validate_label_selector(selector: object, field: str) -> Problems:
                     yield required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'")
             case "Exists" | "DoesNotExist":
                 if values:
-                    yield forbidden(f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+                    yield forbidden(
+                        f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                    )
             case other:
                 yield invalid(f"{at}.operator", other, "not a valid selector operator")
         yield from check_name(f"{at}.key", expression.get("key"), qualified_name)
