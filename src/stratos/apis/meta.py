@@ -15,6 +15,11 @@ class Struct(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A frozen record with the API's camelCase names on the wire. Fields that are not named are skipped."""
 
 
+def micro_time(moment: datetime) -> str:
+    """A time as ``MicroTime`` fields want it: always six digits of a second, where others would leave out zeros."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 class OwnerReference(Struct):
     api_version: str
     kind: str

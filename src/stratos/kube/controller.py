@@ -66,7 +66,7 @@ class Controller:
         rng: random.Random,
         workers: int = 4,
         resync_seconds: float | None = None,
-        grace_seconds: float = 10.0,
+        grace_seconds: float = 4.0,  # less than what a leader that lost its lease has left
         backoff: Backoff = DEFAULT_BACKOFF,
         metrics: ControllerMetrics | None = None,
     ) -> None:
