@@ -1,7 +1,7 @@
 """What can be had at the moment: stock, quotas, and the toll that each call pays.
 
-Stock-outs are scripted (`sell_out`), drawn by chance, or both. One that was drawn lasts one to ten minutes. Quotas count
-the vCPUs of machines that are not stopped, separately for each capacity type, as EC2 does.
+Stock-outs are scripted (`sell_out`), drawn by chance, or both. One that was drawn lasts one to ten minutes. Quotas
+count the vCPUs of machines that are not stopped, separately for each capacity type, as EC2 does.
 """
 
 from __future__ import annotations
