@@ -5,20 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from stratos.apis.event import ObjectReference
 from stratos.apis.meta import Kind, KubeObject, Struct
 
 SCHEDULED_AT_ANNOTATION = "batch.kubernetes.io/cronjob-scheduled-timestamp"
-
-
-class JobReference(Struct):
-    """An ``ObjectReference`` to a Job that still runs."""
-
-    api_version: str = "batch/v1"
-    kind: str = "Job"
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
 
 
 class CronJobSpec(Struct):
@@ -33,7 +23,7 @@ class CronJobSpec(Struct):
 
 
 class CronJobStatus(Struct):
-    active: tuple[JobReference, ...] = ()
+    active: tuple[ObjectReference, ...] = ()
     last_schedule_time: datetime | None = None
     last_successful_time: datetime | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from stratos.apis.event import ObjectReference
 from stratos.apis.meta import Kind, KubeObject, Struct
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
@@ -28,13 +29,6 @@ class ServiceSpec(Struct):
 
 class Service(KubeObject):
     spec: ServiceSpec = ServiceSpec()
-
-
-class ObjectReference(Struct):
-    kind: str = ""
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
 
 
 class EndpointConditions(Struct):

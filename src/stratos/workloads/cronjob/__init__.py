@@ -1,0 +1,1 @@
+"""CronJobs: start a Job whenever the schedule says so."""

@@ -1,0 +1,1 @@
+"""PodDisruptionBudgets: keep count of how many pods may be evicted."""

@@ -1,0 +1,1 @@
+"""Jobs: run pods until enough of them have succeeded, or too many have failed."""
