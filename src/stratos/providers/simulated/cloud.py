@@ -43,7 +43,6 @@ from stratos.providers.simulated.host import HostDisk, HostSoftware
 from stratos.providers.simulated.hypervisor import Hypervisor
 from stratos.providers.simulated.machines import Cost, SimulatedMachine, launched_machine
 from stratos.providers.simulated.market import DiskPrices, Quota, Stock, Toll
-from stratos.providers.simulated.pace import Pace
 from stratos.providers.simulated.resolve import resolve_node_class
 from stratos.providers.simulated.timings import Duration, TimingTable
 
@@ -102,7 +101,6 @@ class SimulatedCloud:
         cluster_name: str = "my-cluster",
         account: Account | None = None,
         options: CloudOptions | None = None,
-        pace: Pace | None = None,
         software: HostSoftware | None = None,
         fault_hook: FaultHook | None = None,
     ) -> None:
@@ -120,7 +118,6 @@ class SimulatedCloud:
         self.starts_by_token: Counter[str] = Counter()
         self._clock = clock
         self._cluster_name = cluster_name
-        self._pace = pace or Pace()
         self._quota = Quota(self.options.max_vcpus)
         self._toll = Toll(self.options.calls_per_second, self.options.call_burst)
         self._machines: dict[str, SimulatedMachine] = {}
@@ -130,7 +127,7 @@ class SimulatedCloud:
         self._listeners: list[asyncio.Queue[Interruption]] = []
         self._hypervisor = Hypervisor(
             region=catalog.region,
-            pace=self._pace,
+            clock=clock,
             rng=self._chance_of_machines,
             timings=self.options.timings,
             shape_of=self._shape_of,
@@ -221,10 +218,10 @@ class SimulatedCloud:
         seconds = self.options.interruption_notice_seconds if notice_seconds is None else notice_seconds
         if machine.reclaim_timer:
             machine.reclaim_timer.cancel()
-        machine.reclaim_timer = self._pace.call_later(seconds, lambda: self._reclaim(machine))
+        machine.reclaim_timer = _later(seconds, lambda: self._reclaim(machine))
         if seconds > 0:
             noticed_at = self._clock.now()
-            deadline = noticed_at + timedelta(seconds=seconds / self._pace.speed)
+            deadline = noticed_at + timedelta(seconds=seconds)
             notice = self._notices[machine_id] = Interruption(machine_id, noticed_at, deadline)
             for listener in self._listeners:
                 listener.put_nowait(notice)
@@ -249,7 +246,7 @@ class SimulatedCloud:
     def cost_by_machine(self) -> dict[str, Cost]:
         """What each machine has cost until now."""
         for machine in self._machines.values():
-            machine.settle(self._pace.elapsed_seconds())
+            machine.settle(self._clock.monotonic())
         return {id_: machine.cost for id_, machine in self._machines.items()}
 
     def cost(self) -> Cost:
@@ -267,8 +264,8 @@ class SimulatedCloud:
     async def _call(self, operation: str, target: str, effect: Callable[[], T]) -> T:
         outcome = "ok"
         try:
-            await self._pace.sleep(self.options.api_latency.draw(self._chance_of_calls))
-            self._toll.pay(operation, self._pace.elapsed_seconds())
+            await asyncio.sleep(self.options.api_latency.draw(self._chance_of_calls))
+            self._toll.pay(operation, self._clock.monotonic())
             self._ask_fate(CallMoment.BEFORE, operation, target)
             result = effect()
             self._ask_fate(CallMoment.AFTER, operation, target)
@@ -276,7 +273,7 @@ class SimulatedCloud:
             outcome = type(error).__name__
             raise
         finally:
-            self.calls.append(Call(self._pace.elapsed_seconds(), operation, target, outcome))
+            self.calls.append(Call(self._clock.monotonic(), operation, target, outcome))
         return result
 
     def _ask_fate(self, moment: CallMoment, operation: str, target: str) -> None:
@@ -345,7 +342,7 @@ class SimulatedCloud:
             self._check_quota(key)
             limit = request.max_price_usd_per_hour
             affordable = limit is None or offering.price_usd_per_hour <= limit
-            if affordable and self.stock.has(key, self._pace.elapsed_seconds()):
+            if affordable and self.stock.has(key, self._clock.monotonic()):
                 return offering
             tried.append(key)
         raise OutOfStock(
@@ -376,7 +373,7 @@ class SimulatedCloud:
             disk=HostDisk(disks[0].size_gib),
             disk_usd_per_hour=sum(prices.usd_per_hour(disk.volume_type, disk.size_gib) for disk in disks),
             launched_at=self._clock.now(),
-            now=self._pace.elapsed_seconds(),
+            now=self._clock.monotonic(),
         )
         self._machines[machine.seen.id] = machine
         return machine
@@ -389,7 +386,7 @@ class SimulatedCloud:
         if machine.seen.state is MachineState.STOPPED:
             key = machine.offering
             self._check_quota(key)
-            if not self.stock.has(key, self._pace.elapsed_seconds()):
+            if not self.stock.has(key, self._clock.monotonic()):
                 raise OutOfStock(f"machine {machine.seen.id} cannot start: no host is free for it", tried=(key,))
             self.starts_by_token[token] += 1
             self._hypervisor.start(machine)
@@ -421,7 +418,7 @@ class SimulatedCloud:
                 machine.reclaim_timer.cancel()
                 machine.reclaim_timer = None
         if state is MachineState.TERMINATED:
-            self._pace.call_later(self.options.terminated_shown_seconds, lambda: self._shown.pop(id_, None))
+            _later(self.options.terminated_shown_seconds, lambda: self._shown.pop(id_, None))
         self._show(machine)
 
     def _show(self, machine: SimulatedMachine) -> None:
@@ -430,13 +427,13 @@ class SimulatedCloud:
         if not self.options.describe_lag_seconds:
             self._shown[seen.id] = seen
         else:
-            self._pace.call_later(self.options.describe_lag_seconds, lambda: self._shown.__setitem__(seen.id, seen))
+            _later(self.options.describe_lag_seconds, lambda: self._shown.__setitem__(seen.id, seen))
 
     def _draw_interruption(self, machine: SimulatedMachine) -> None:
         rate = self.options.spot_interruptions_per_hour
         if rate and machine.seen.capacity_type is CapacityType.SPOT:
             seconds = self._chance_of_machines.expovariate(rate) * 3600
-            machine.reclaim_timer = self._pace.call_later(seconds, lambda: self.interrupt(machine.seen.id))
+            machine.reclaim_timer = _later(seconds, lambda: self.interrupt(machine.seen.id))
 
     def _reclaim(self, machine: SimulatedMachine) -> None:
         machine.reclaim_timer = None
@@ -448,3 +445,7 @@ class SimulatedCloud:
             max_pods=machine.request.bootstrap.max_pods,
             disk_gib=machine.disk.size_gib,
         )
+
+
+def _later(seconds: float, action: Callable[[], object]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(seconds, action)

@@ -9,12 +9,12 @@ import asyncio
 import random
 from collections.abc import Callable
 
+from stratos.base.clock import Clock
 from stratos.base.duration import parse_duration_seconds
 from stratos.catalog.instance_type import CapacityType
 from stratos.providers.contract import MachineShape, MachineState
 from stratos.providers.simulated.host import Host, HostSoftware
 from stratos.providers.simulated.machines import SimulatedMachine
-from stratos.providers.simulated.pace import Pace
 from stratos.providers.simulated.resolve import BOOT_TIME, START_TIME
 from stratos.providers.simulated.timings import PENDING_SHARE, Duration, Timings, TimingTable
 
@@ -27,7 +27,7 @@ class Hypervisor:
         self,
         *,
         region: str,
-        pace: Pace,
+        clock: Clock,
         rng: random.Random,
         timings: TimingTable,
         shape_of: Callable[[SimulatedMachine], MachineShape],
@@ -35,7 +35,7 @@ class Hypervisor:
         changed: Callable[[SimulatedMachine], None],
     ) -> None:
         self._region = region
-        self._pace = pace
+        self._clock = clock
         self._rng = rng
         self._timings = timings
         self._shape_of = shape_of
@@ -133,11 +133,11 @@ class Hypervisor:
         return parse_duration_seconds(fixed) if fixed else usual.draw(self._rng)
 
     def _enter(self, machine: SimulatedMachine, state: MachineState, reason: str) -> None:
-        machine.enter(state, reason, self._pace.elapsed_seconds())
+        machine.enter(state, reason, self._clock.monotonic())
         self._changed(machine)
 
     def _later(self, machine: SimulatedMachine, seconds: float, action: Callable[[], None]) -> None:
-        machine.timer = self._pace.call_later(seconds, action)
+        machine.timer = asyncio.get_running_loop().call_later(seconds, action)
 
     def _halt(self, machine: SimulatedMachine) -> None:
         """Whatever runs on it ends now, and so does whatever it was in the middle of."""

@@ -34,7 +34,7 @@ class SimulatedMachine:
     hostname: str
     disk: HostDisk
     disk_usd_per_hour: float
-    settled_at: float  # in simulated seconds: up to when ``cost`` counts
+    settled_at: float  # on the monotonic clock: up to when ``cost`` counts
     cost: Cost = Cost()
     boots: int = 0
     start_tokens: set[str] = field(default_factory=set)
