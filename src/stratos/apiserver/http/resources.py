@@ -10,6 +10,7 @@ import yaml
 
 from stratos.apiserver.auth.contract import Attributes, User
 from stratos.apiserver.http.negotiation import Form, negotiate
+from stratos.apiserver.http.patches import APPLY_PATCH, patcher, unsupported_media_type
 from stratos.apiserver.http.paths import ResourcePath
 from stratos.apiserver.http.request import Request
 from stratos.apiserver.http.response import Answer, Response, Stream, json_response, warning_headers
@@ -21,12 +22,12 @@ from stratos.apiserver.registry.reading import Page, Reader
 from stratos.apiserver.registry.registry import Registry
 from stratos.apiserver.registry.requests import DeleteOptions, ListOptions, Target, WatchOptions, WriteOptions
 from stratos.apiserver.registry.resource import Obj, Resource
-from stratos.apiserver.registry.status import ApiError, bad_request, success
+from stratos.apiserver.registry.status import ApiError, bad_request, invalid, success
 from stratos.apiserver.registry.watching import EventType, Watcher, WatchEvent, event_line
-from stratos.apiserver.registry.writing import Writer, Written
+from stratos.apiserver.registry.writing import Writer, Written, report_strictly
 from stratos.apiserver.storage.contract import Stored
 from stratos.base.clock import Clock
-from stratos.base.errors import Invalid
+from stratos.base.errors import FieldProblem, Invalid
 from stratos.base.manifest_yaml import load_yaml
 from stratos.base.selectors import parse_field_selector, parse_label_selector
 
@@ -92,6 +93,10 @@ class ResourceEndpoint:
             case "update" if path.name:
                 options = write_options(request, user)
                 written = await self._writer.update(target, await read_body(request, options, resource), options)
+                return self._written(request, resource, written, options)
+            case "patch" if path.name:
+                options = write_options(request, user)
+                written = await self._patch(request, target, options)
                 return self._written(request, resource, written, options)
             case "delete":
                 return await self._delete(request, target, user)
@@ -159,6 +164,15 @@ class ResourceEndpoint:
                         obj = metadata_only(obj)
                     yield event_line(event.type, encode_json(obj))
 
+    async def _patch(self, request: Request, target: Target, options: WriteOptions) -> Written:
+        """Which patch it is, the content type says."""
+        media_type = request.header(b"content-type").partition(";")[0].strip()
+        if media_type == APPLY_PATCH:
+            _check_apply(request)
+            return await self._writer.apply(target, _decode_yaml(await request.body()), options)
+        patch, _ = decode_body(await request.body())
+        return await self._writer.change(target, patcher(media_type, patch, target), options)
+
     async def _delete(self, request: Request, target: Target, user: User) -> Answer:
         options, caller = await delete_options(request, user)
         stored, gone = await self._deleter.delete(target, options, caller)
@@ -194,6 +208,12 @@ class ResourceEndpoint:
         objects = map(partial(decode_as, resource), items)
         include_object = _include_object(request)
         return table(resource, objects, now=self._clock.now(), metadata=metadata, include_object=include_object)
+
+
+def _check_apply(request: Request) -> None:
+    if not request.query.get("fieldManager"):
+        problem = FieldProblem("fieldManager", "FieldValueRequired", "Required value: is required for apply patch")
+        raise invalid("meta.k8s.io", "PatchOptions", "", [problem])
 
 
 def page_not_found() -> ApiError:
@@ -235,14 +255,7 @@ async def read_body(request: Request, options: WriteOptions, resource: Resource)
         obj, duplicates = _decode_yaml(body), ()
     else:
         raise unsupported_media_type("application/json, application/yaml")
-    if duplicates and options.field_validation != "Ignore":
-        complaints = [f'duplicate field "{path}"' for path in duplicates]
-        if options.field_validation == "Strict":
-            raise bad_request(
-                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-                f"strict decoding error: {', '.join(complaints)}"
-            )
-        options.warnings.extend(complaints)
+    report_strictly(resource, [f'duplicate field "{path}"' for path in duplicates], options)
     return obj
 
 
@@ -258,14 +271,6 @@ def _decode_yaml(body: bytes) -> object:
         return load_yaml(body)
     except yaml.YAMLError as error:
         raise bad_request(f"the body of the request is not YAML: {error}") from error
-
-
-def unsupported_media_type(accepted: str) -> ApiError:
-    return ApiError(
-        415,
-        "UnsupportedMediaType",
-        f"the body of the request was in an unknown format - accepted media types include: {accepted}",
-    )
 
 
 def write_options(request: Request, user: User) -> WriteOptions:
@@ -356,13 +361,4 @@ def watch_options(request: Request) -> WatchOptions:
 
 
 def _invalid_list_option(field: str, message: str) -> ApiError:
-    return ApiError(
-        422,
-        "Invalid",
-        f'ListOptions.meta.k8s.io "" is invalid: {field}: {message}',
-        details={
-            "group": "meta.k8s.io",
-            "kind": "ListOptions",
-            "causes": [{"reason": "FieldValueForbidden", "message": message, "field": field}],
-        },
-    )
+    return invalid("meta.k8s.io", "ListOptions", "", [FieldProblem(field, "FieldValueForbidden", message)])

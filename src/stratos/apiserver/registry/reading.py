@@ -12,7 +12,7 @@ import msgspec
 from stratos.apiserver.registry.registry import key_prefix
 from stratos.apiserver.registry.requests import ListOptions, Target
 from stratos.apiserver.registry.selection import Selection, Snapshot
-from stratos.apiserver.registry.status import ApiError, bad_request, not_found, too_old
+from stratos.apiserver.registry.status import ApiError, bad_request, invalid, not_found, too_old
 from stratos.apiserver.storage.contract import Listing, Storage, Stored
 from stratos.base.errors import Expired, FieldProblem
 
@@ -117,13 +117,7 @@ def parse_revision(resource_version: str) -> int | None:
 
 def _bad_match(message: str) -> ApiError:
     problem = FieldProblem("resourceVersionMatch", "FieldValueForbidden", f"Forbidden: {message}")
-    cause = {"reason": problem.reason, "message": problem.message, "field": problem.field}
-    return ApiError(
-        422,
-        "Invalid",
-        f'ListOptions.meta.k8s.io "" is invalid: {problem.field}: {problem.message}',
-        details={"group": "meta.k8s.io", "kind": "ListOptions", "causes": [cause]},
-    )
+    return invalid("meta.k8s.io", "ListOptions", "", [problem])
 
 
 def _parse_token(text: str) -> _Token:

@@ -53,6 +53,10 @@ def _details(resource: Resource, name: str, **more: Any) -> dict[str, Any]:
     return {**details, "kind": resource.plural, **more}
 
 
+def causes(problems: Sequence[FieldProblem]) -> list[dict[str, str]]:
+    return [{"reason": problem.reason, "message": problem.message, "field": problem.field} for problem in problems]
+
+
 def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequest", message)
 
@@ -74,8 +78,8 @@ def conflict(resource: Resource, name: str, why: str = CHANGED_MEANWHILE) -> Api
     return ApiError(409, "Conflict", message, details=_details(resource, name))
 
 
-def forbidden(resource: Resource, name: str, why: str, *, causes: Sequence[dict[str, str]] = ()) -> ApiError:
-    more: dict[str, Any] = {"causes": list(causes)} if causes else {}
+def forbidden(resource: Resource, name: str, why: str, *, cause: dict[str, str] | None = None) -> ApiError:
+    more: dict[str, Any] = {"causes": [cause]} if cause else {}
     message = f'{resource.group_resource} "{name}" is forbidden: {why}'
     return ApiError(403, "Forbidden", message, details=_details(resource, name, **more))
 
@@ -89,13 +93,15 @@ def invalid(group: str, kind: str, name: str, problems: Sequence[FieldProblem]) 
     """422, with one cause for each problem."""
     found = list(dict.fromkeys(f"{problem.field}: {problem.message}" for problem in problems))
     text = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
-    causes = [{"reason": p.reason, "message": p.message, "field": p.field} for p in problems]
     details: dict[str, Any] = {"name": name} if name else {}
     if group:
         details["group"] = group
     subject = f"{kind}.{group}" if group else kind
     return ApiError(
-        422, "Invalid", f'{subject} "{name}" is invalid: {text}', details={**details, "kind": kind, "causes": causes}
+        422,
+        "Invalid",
+        f'{subject} "{name}" is invalid: {text}',
+        details={**details, "kind": kind, "causes": causes(problems)},
     )
 
 
@@ -111,8 +117,8 @@ def status_of(error: Exception) -> ApiError:
         case AdmissionRefused():
             return ApiError(error.code, error.reason, error.message, details=error.details)
         case errors.Invalid():
-            causes = [{"reason": p.reason, "message": p.message, "field": p.field} for p in error.problems]
-            return ApiError(400, "BadRequest", error.message, details={"causes": causes} if causes else None)
+            details = {"causes": causes(error.problems)} if error.problems else None
+            return ApiError(400, "BadRequest", error.message, details=details)
         case errors.NotFound():
             return ApiError(404, "NotFound", error.message)
         case errors.AlreadyExists():
