@@ -61,7 +61,7 @@ def apply(
 
     What the endpoint is not for (the status, on the main one) must be gone from ``applied`` already.
     """
-    if (applied.get("metadata") or {}).get("managedFields"):
+    if _entries(applied):
         raise MalformedPatch("metadata.managedFields must be nil")
     root = schema.root
     declared = fields_of(root, _tracked(applied))
@@ -79,7 +79,8 @@ def apply(
             owned: FieldSet = {}
             for entry in others:
                 owned = union(owned, _fields(entry)) if owned and _fields(entry) else owned or _fields(entry)
-            _release(root, result, before=_fields(mine), still=declared, owned=owned)
+            # The metadata itself always stays: it holds the identity, which nobody owns.
+            _release(root, result, before=_fields(mine), still={"f:metadata": {}, **declared}, owned=owned)
     same = mine is not None and _fields(mine) == declared and mine.get("apiVersion") == api_version
     if declared and not same:
         mine = _entry(manager, "Apply", api_version, subresource, declared, now)
@@ -135,7 +136,8 @@ def _tracked(obj: Obj) -> Obj:
 
 
 def _entries(obj: Obj) -> list[Entry]:
-    return (obj.get("metadata") or {}).get("managedFields") or []
+    metadata = obj.get("metadata")
+    return (metadata.get("managedFields") or []) if isinstance(metadata, dict) else []
 
 
 def _given_entries(old: Obj | None, new: Obj) -> list[Entry]:

@@ -150,7 +150,8 @@ def _written_key(names: tuple[str, ...], values: tuple[Any, ...]) -> str:
 
 
 def _fields_of_item(node: Node, key: str, item: Any) -> FieldSet:
-    return {_ITSELF: {}, **fields_of(node.element, item)} if key.startswith("k:") else {}
+    below = fields_of(node.element, item) if key.startswith("k:") else {}
+    return {_ITSELF: {}, **below} if below else below
 
 
 def _compare(node: Node, key: str, old: Any, new: Any, changed: FieldSet, removed: FieldSet) -> None:

@@ -25,18 +25,23 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
 }
 
-_OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+"""The definition of the metadata every object carries."""
 
 
 class Definitions:
     """The shapes that references name, with the nodes made of them so far.
 
-    In the shapes of built-in kinds (``null_is_absent``) a null means that the field is not there, as it does to the
-    typed decoder of the real server; in custom ones it must be allowed by ``nullable``.
+    References to none of ``sources`` are looked up in ``base``: custom kinds borrow their metadata from the built-in
+    ones. In the shapes of built-in kinds (``null_is_absent``) a null means that the field is not there, as it does to
+    the typed decoder of the real server; in custom ones it must be allowed by ``nullable``.
     """
 
-    def __init__(self, sources: Mapping[str, Source], *, null_is_absent: bool = False) -> None:
+    def __init__(
+        self, sources: Mapping[str, Source], *, base: Definitions | None = None, null_is_absent: bool = False
+    ) -> None:
         self.sources = sources
+        self._base = base
         self.null_is_absent = null_is_absent
         self._nodes: dict[str, Node] = {}
 
@@ -44,6 +49,8 @@ class Definitions:
         name = source.get("$ref")
         if name is None:
             return Node(source, self)
+        if name not in self.sources and self._base is not None:
+            return self._base.node(source)
         if len(source) > 1:
             return Node({**self.sources[name], **{key: source[key] for key in source if key != "$ref"}}, self)
         if name not in self._nodes:
@@ -134,7 +141,7 @@ class Node:
         return self.items or ANYTHING
 
     def key_of(self, item: Any) -> tuple[Any, ...] | None:
-        """What tells an item of this map list from its neighbours; None if it has not even one of the keys.
+        """What tells an item of this map list from its neighbours; None if it cannot be told by them.
 
         A key left out counts with its default: a container port without a protocol is a TCP port.
         """
@@ -146,6 +153,8 @@ class Node:
             found = item.get(key)
             if found is None and key in fields and fields[key].default is not NO_DEFAULT:
                 found = fields[key].default
+            if type(found) is dict or type(found) is list:
+                return None
             values.append(found)
         return tuple(values)
 
@@ -189,7 +198,8 @@ class Node:
         self.fields = {key: definitions.node(child) for key, child in (source.get("properties") or {}).items()}
         if self.embedded:
             text = Node({"type": "string"}, definitions)
-            self.fields = {"apiVersion": text, "kind": text, "metadata": ANYTHING} | self.fields
+            whole = {"apiVersion": text, "kind": text, "metadata": definitions.node({"$ref": OBJECT_META})}
+            self.fields = whole | self.fields
         extra = source.get("additionalProperties")
         self.additional = definitions.node(extra) if isinstance(extra, Mapping) else None
         open_ended = extra is True or source.get("x-kubernetes-preserve-unknown-fields")
