@@ -25,6 +25,8 @@ class ScriptedServer:
         self.requests: list[str] = []
         self.streaming_lists = streaming_lists  # served, refused or ignored
         self.failing_requests = 0
+        self.ends_streams = True
+        self.has_lagged = False
         self.stale_lists: list[tuple[int, dict[str, Obj]]] = []
         self.streams: list[asyncio.Queue[bytes | None]] = []
         self._uids = 0
@@ -112,7 +114,7 @@ class ScriptedServer:
         await receive()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         hang_up = asyncio.ensure_future(receive())
-        timeout = float(query.get("timeoutSeconds", "3600"))
+        timeout = float(query.get("timeoutSeconds", "3600")) if self.ends_streams else None
         try:
             async with asyncio.timeout(timeout):
                 while True:
