@@ -28,10 +28,14 @@ class ContainerImage(Struct):
     size_bytes: int = 0
 
 
+class NodeCondition(Condition):
+    last_heartbeat_time: datetime | None = None  # when the host last said so, whether or not anything changed
+
+
 class NodeStatus(Struct):
     capacity: dict[str, str | int | float] = {}
     allocatable: dict[str, str | int | float] = {}
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[NodeCondition, ...] = ()
     images: tuple[ContainerImage, ...] | None = None
 
 

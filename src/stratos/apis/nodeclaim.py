@@ -36,6 +36,17 @@ class NodeState(StrEnum):
     TERMINATING = "terminating"
 
 
+class ClaimCondition(StrEnum):
+    """The conditions a claim reports. What went wrong with a machine is said here, by its reason."""
+
+    LAUNCHED = "Launched"  # Unknown while the cloud is being asked
+    REGISTERED = "Registered"  # its node is there
+    WARMED_UP = "WarmedUp"  # False: it never will be
+    WOKEN = "Woken"  # False: the last wake failed, or somebody else changed what it did
+    READY = "Ready"  # its node takes pods
+    DRAINED = "Drained"  # no pods are left that would have to move
+
+
 class Decision(Struct):
     """Why the wish is what it is: the record that ``stratos explain`` tells."""
 
@@ -73,6 +84,9 @@ class NodeClaimStatus(Struct):
     launched_at: datetime | None = None
     warmup_completed_at: datetime | None = None
     last_started_at: Annotated[datetime | None, described("When the cloud was last asked to start it.")] = None
+    stopped_at: Annotated[
+        datetime | None, described("When it was last found stopped: what its node said before is of no use.")
+    ] = None
     ready_at: Annotated[datetime | None, described("When its node last became ready for pods.")] = None
     wakes_done: Annotated[int, described("How many of spec.wakes the cloud was asked for.")] = 0
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from stratos.apis.daemonset import DaemonSet
 from stratos.apis.node import Node
 from stratos.apis.nodeclaim import NodeClaim
 from stratos.apis.nodepool import NodePoolSpec
@@ -49,4 +50,4 @@ class MachineSnapshot:
     pods: tuple[Pod, ...] = ()  # on the node, finished ones too
     budgets: tuple[PodDisruptionBudget, ...] = ()
     turns_itself_off: bool = False  # at the end of its warm-up
-    launch_attempted_seconds_ago: float = field(default=0.0)
+    daemon_sets: tuple[DaemonSet, ...] = ()

@@ -27,12 +27,12 @@ from stratos.providers.contract.machine import (
     LaunchRequest,
     Machine,
     MachineShape,
-    MachineState,
     SecurityGroup,
     Subnet,
 )
 from stratos.providers.contract.node_class import FailureReason, NodeClassPart, PartFailure, ResolvedNodeClass
 from stratos.providers.contract.provider import Provider
+from stratos.snapshot.machine import MachineState
 
 __all__ = [
     "Bootstrap",

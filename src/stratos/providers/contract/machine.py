@@ -12,22 +12,7 @@ from enum import StrEnum
 
 from stratos.apis.node import Taint
 from stratos.catalog.instance_type import CapacityType, InstanceType, Offering
-
-
-class MachineState(StrEnum):
-    """Where the cloud sees a machine. ``running`` says nothing about the software on it."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    SHUTTING_DOWN = "shutting-down"
-    TERMINATED = "terminated"
-
-    @property
-    def gone(self) -> bool:
-        """Lost for good; its disk goes, or went, with it."""
-        return self in (MachineState.SHUTTING_DOWN, MachineState.TERMINATED)
+from stratos.snapshot.machine import MachineState
 
 
 @dataclass(frozen=True, slots=True)
