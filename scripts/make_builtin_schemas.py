@@ -42,6 +42,13 @@ KINDS = {
     "storage.k8s.io/v1": "CSIDriver CSINode StorageClass VolumeAttachment",
 }
 
+SHARED = (
+    # Not part of any object, but of the published interface: what lists carry, what deletions take and give.
+    "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.Status",
+)
+
 KEPT = (
     "format",
     "required",
@@ -73,7 +80,7 @@ def main() -> None:
     kinds = name_kinds(definitions)
     in_spec = reachable(definitions, kinds.values(), skip="status")
     distilled = {}
-    for name in sorted(reachable(definitions, kinds.values())):
+    for name in sorted(reachable(definitions, [*kinds.values(), *SHARED])):
         distilled[name] = distil_definition(name, definitions[name], in_spec=name in in_spec)
     document = {"kubernetes": KUBERNETES, "kinds": kinds, "definitions": distilled}
     text = json.dumps(document, separators=(",", ":"), sort_keys=True)
