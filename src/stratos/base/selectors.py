@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from stratos.base.errors import Invalid
 
@@ -87,6 +88,15 @@ EVERYTHING = LabelSelector()
 
 def from_match_labels(labels: Mapping[str, str]) -> LabelSelector:
     return LabelSelector(tuple(Requirement(k, Operator.IN, frozenset((v,))) for k, v in sorted(labels.items())))
+
+
+def from_label_selector(selector: Mapping[str, Any]) -> LabelSelector:
+    """The ``LabelSelector`` of a manifest as decoded JSON; an empty one selects everything."""
+    expressions = tuple(
+        Requirement(item["key"], Operator(item["operator"]), frozenset(item.get("values") or ()))
+        for item in selector.get("matchExpressions") or ()
+    )
+    return LabelSelector(from_match_labels(selector.get("matchLabels") or {}).requirements + expressions)
 
 
 _SET_BASED = re.compile(r"(?P<key>[^\s!=<>(),]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)")

@@ -25,21 +25,10 @@ from stratos.apiserver.registry.builtin.numbers import validate_number_or_percen
 from stratos.apiserver.registry.builtin.pod_defaults import default_pod_template, fill
 from stratos.apiserver.registry.builtin.pod_validation import validate_pod_template
 from stratos.apiserver.registry.resource import Obj, ScalePaths
-from stratos.base.selectors import LabelSelector, Operator, Requirement
+from stratos.base.selectors import from_label_selector
 
 _REVISIONS_KEPT = 10
 _SCALE = ScalePaths(".spec.replicas", ".status.replicas", ".status.selector")
-
-
-def as_selector(selector: object) -> LabelSelector:
-    """A manifest's ``LabelSelector``, for asking whether labels match it. It must have been validated."""
-    wanted = [
-        Requirement(key, Operator.IN, frozenset((value,))) for key, value in mapping(selector, "matchLabels").items()
-    ]
-    for expression in mappings(selector, "matchExpressions"):
-        values = frozenset(map(str, expression.get("values") or ()))
-        wanted.append(Requirement(text(expression, "key"), Operator(text(expression, "operator")), values))
-    return LabelSelector(tuple(wanted))
 
 
 def validate_template_selector(spec: dict[str, Any], owner: str) -> Problems:
@@ -54,7 +43,7 @@ def validate_template_selector(spec: dict[str, Any], owner: str) -> Problems:
         yield invalid("spec.selector", selector, f"empty selector is invalid for {owner}")
     elif not found:
         labels = mapping(spec, "template", "metadata", "labels")
-        if not as_selector(selector).matches(labels):
+        if not from_label_selector(mapping(selector)).matches(labels):
             yield invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
 
 
