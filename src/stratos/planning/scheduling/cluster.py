@@ -49,7 +49,7 @@ class ClusterState:
         if old is not None:
             if old.description == description:
                 return
-            self.remove_node(description.name)
+            self._take_out(old)
         node = self.nodes[description.name] = NodeState(description)
         if old is not None:
             node.nominated = old.nominated
@@ -61,22 +61,19 @@ class ClusterState:
     def remove_node(self, name: str) -> None:
         """Its pods are remembered, and counted again should the node return."""
         node = self.nodes.get(name)
-        if node is None:
-            return
-        pods = list(node.pods.values())
-        for pod in pods:
-            self._unsettle(pod, node)
-        self.topology.remove_node(node)
-        del self.nodes[name]
-        if pods:
-            self._without_node.setdefault(name, {}).update((pod.key, pod) for pod in pods)
-        for memory in self._rules.values():
-            memory.verdicts.pop(name, None)
-        self.generation += 1
+        if node is not None:
+            self._take_out(node)
+            for key in node.nominated:
+                del self._nominated_to[key]
+            self.generation += 1
 
     def add_pod(self, pod: PlacedPod, node_name: str) -> None:
         """Place ``pod``; when it is placed already, this says where and what it is now."""
-        self.remove_pod(pod.key)
+        before = self.placed(pod.key)
+        if before is not None:
+            if before == (pod, node_name):
+                return
+            self.remove_pod(pod.key)
         self._node_of[pod.key] = node_name
         node = self.nodes.get(node_name)
         if node is None:
@@ -119,6 +116,10 @@ class ClusterState:
             node.nominated[pod.key] = pod
             self._nominated_to[pod.key] = node_name
             self.generation += 1
+
+    def nominated_node(self, key: str) -> str:
+        """Where room is kept for a waiting pod; empty when nowhere."""
+        return self._nominated_to.get(key, "")
 
     def withdraw_nomination(self, key: str) -> None:
         node_name = self._nominated_to.pop(key, None)
@@ -169,6 +170,17 @@ class ClusterState:
                 self._unsettle(pod, node)
             for pod in left or ():
                 self._settle(pod, node)
+
+    def _take_out(self, node: NodeState) -> None:
+        pods = list(node.pods.values())
+        for pod in pods:
+            self._unsettle(pod, node)
+        self.topology.remove_node(node)
+        del self.nodes[node.name]
+        if pods:
+            self._without_node[node.name] = {pod.key: pod for pod in pods}
+        for memory in self._rules.values():
+            memory.verdicts.pop(node.name, None)
 
     def _settle(self, pod: PlacedPod, node: NodeState) -> None:
         node.add(pod)

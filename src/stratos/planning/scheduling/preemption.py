@@ -52,6 +52,7 @@ class Preemption:
     victims: tuple[PlacedPod, ...] = ()  # most important first
     budgets_violated: int = 0
     message: str = ""
+    victims_leaving: bool = False  # room was made before, and only has to become free
 
 
 def plan_preemption(
@@ -67,7 +68,8 @@ def plan_preemption(
     if not requirements.may_preempt:
         return Preemption(None, message="preemption: not eligible due to preemptionPolicy=Never.")
     if _waits_for_victims(cluster, requirements, nominated):
-        return Preemption(None, message="preemption: not eligible due to a terminating pod on the nominated node.")
+        message = "preemption: not eligible due to a terminating pod on the nominated node."
+        return Preemption(None, message=message, victims_leaving=True)
     check = cluster.check(requirements)
     candidates: list[Preemption] = []
     reasons: Counter[str] = Counter()

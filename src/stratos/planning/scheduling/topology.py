@@ -86,7 +86,7 @@ class Tally:
         before = self.counts[domain]
         self.counts[domain] = before + difference
         self.total += difference
-        if self._lowest is not None and (before == self._lowest or before + difference < self._lowest):
+        if self._lowest is not None and before == self._lowest:
             self._lowest = None
 
 
