@@ -1,21 +1,22 @@
 """What the loops share: the caches, and the writes that all of them make in the same way.
 
-Nobody acts twice on an old sight: what we create or patch is put into the cache at once, and a pod that we have asked to
-be deleted counts as leaving from then on, whatever the cache still shows.
+Nobody acts twice on an old sight: what we create or patch is put into the cache at once, and a pod that we have asked
+to be deleted counts as leaving from then on, whatever the cache still shows.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
-from stratos.apis.meta import Kind, KubeObject, Struct
+from stratos.apis.meta import Condition, Kind, KubeObject, Struct
 from stratos.apis.pod import POD, Pod
 from stratos.base.clock import Clock
-from stratos.base.errors import NotFound, StratosError
+from stratos.base.errors import NotFound
 from stratos.base.selectors import LabelSelector
 from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.client import Client, PatchType
@@ -32,6 +33,8 @@ BY_NAMESPACE = "namespace"
 BY_NODE = "node"
 UNOWNED = "unowned"
 
+_TOGETHER = 64  # writes under way at once
+
 
 class Shared:
     def __init__(
@@ -47,6 +50,7 @@ class Shared:
         self.clock = clock
         self.rng = rng
         self.recorder = recorder
+        self.caches: list[Cache[Any]] = []
         self._manager = manager
         self._metrics = metrics
         self.pods = self.cache(POD, indexes={BY_NODE: _node})
@@ -56,7 +60,14 @@ class Shared:
     def cache(self, kind: Kind[T], indexes: Mapping[str, Callable[[T], Iterable[str]]] | None = None) -> Cache[T]:
         """The one cache of a kind, indexed by controller, by namespace, and by namespace for what nobody owns."""
         usual = {BY_CONTROLLER: _controller, BY_NAMESPACE: _namespace, UNOWNED: _unowned}
-        return self._manager.cache(kind, indexes={**usual, **(indexes or {})})
+        cache = self._manager.cache(kind, indexes={**usual, **(indexes or {})})
+        if cache not in self.caches:
+            self.caches.append(cache)
+        return cache
+
+    def cache_of_name(self, kind: Kind[T], name: str) -> Cache[T]:
+        """Only the objects of one name, in all namespaces."""
+        return self._manager.cache(kind, field_selector=f"metadata.name={name}")
 
     def controller(self, name: str, reconcile: Reconcile, *, workers: int = 4) -> Controller:
         return Controller(name, reconcile, clock=self.clock, rng=self.rng, workers=workers, metrics=self._metrics)
@@ -110,26 +121,61 @@ class Shared:
         return created
 
     async def create_pods(self, kind: Kind[Any], owner: KubeObject, bodies: Sequence[Mapping[str, Any]]) -> None:
-        """One after the other, so that a quota or a webhook that refuses the first refuses only that one."""
-        for body in bodies:
-            try:
-                pod = await self.create(self.pods, body)
-            except StratosError as error:
-                self.recorder.warning(kind, owner, "FailedCreate", f"Error creating: {error.message}")
-                raise
-            self.recorder.normal(kind, owner, "SuccessfulCreate", f"Created pod: {pod.metadata.name}")
+        """First one, then ever more at a time: a quota that refuses them is asked once, not a thousand times.
 
-    async def delete_pods(self, kind: Kind[Any], owner: KubeObject, pods: Iterable[Pod]) -> None:
-        for pod in pods:
-            if await self.delete_pod(pod):
-                self.recorder.normal(kind, owner, "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
+        Raises the first failure after those under way have ended.
+        """
+        done, together = 0, 1
+        while done < len(bodies):
+            batch = bodies[done : done + together]
+            results = await asyncio.gather(*(self.create(self.pods, body) for body in batch), return_exceptions=True)
+            for result in results:
+                if isinstance(result, Pod):
+                    self.recorder.normal(kind, owner, "SuccessfulCreate", f"Created pod: {result.metadata.name}")
+            if failure := next((result for result in results if isinstance(result, BaseException)), None):
+                self.recorder.warning(kind, owner, "FailedCreate", f"Error creating: {failure}")
+                raise failure
+            done, together = done + together, min(2 * together, _TOGETHER)
+
+    async def delete_pods(self, kind: Kind[Any], owner: KubeObject, pods: Sequence[Pod]) -> None:
+        for start in range(0, len(pods), _TOGETHER):
+            batch = pods[start : start + _TOGETHER]
+            for pod, deleted in zip(batch, await asyncio.gather(*map(self.delete_pod, batch)), strict=True):
+                if deleted:
+                    self.recorder.normal(kind, owner, "SuccessfulDelete", f"Deleted pod: {pod.metadata.name}")
 
     async def delete_pod(self, pod: Pod, *, grace_seconds: int | None = None) -> bool:
         """Ask for the deletion of exactly this pod. False when it is gone already."""
         deleted = await self.delete(POD, pod, grace_seconds=grace_seconds)
-        if deleted and self.pods.get(pod.metadata.key) is not None:
+        seen = self.pods.get(pod.metadata.key)
+        if deleted and seen is not None and seen.metadata.uid == pod.metadata.uid:
             self._leaving.add(pod.metadata.uid)
         return deleted
+
+    async def mark_disrupted(self, pod: Pod, reason: str, message: str, *, phase: str | None = None) -> None:
+        """Say on the pod itself that it was ended for a reason outside of it."""
+        condition = Condition(
+            type="DisruptionTarget",
+            status="True",
+            reason=reason,
+            message=message,
+            last_transition_time=self.clock.now(),
+        )
+        status: dict[str, Any] = {"conditions": [msgspec.to_builtins(condition)]}
+        if phase is not None:
+            status["phase"] = phase
+        await self.patch_pod_status(pod, status)
+
+    async def patch_pod_status(self, pod: Pod, status: Mapping[str, Any]) -> None:
+        """Change what is named; conditions of other types stay. A pod that is gone needs no status."""
+        patch = {"metadata": {"uid": pod.metadata.uid}, "status": status}
+        try:
+            changed = await self.client.patch(
+                POD, pod.metadata.key, patch, type=PatchType.STRATEGIC, subresource="status"
+            )
+        except NotFound:
+            return
+        self.pods.observe(changed)
 
     async def delete(
         self, kind: Kind[Any], obj: KubeObject, *, grace_seconds: int | None = None, propagation: str | None = None

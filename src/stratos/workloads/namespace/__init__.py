@@ -1,0 +1,1 @@
+"""Namespaces on their way out: everything in them goes first."""
