@@ -57,6 +57,12 @@ class Definitions:
             self._nodes[name] = Node(self.sources[name], self)
         return self._nodes[name]
 
+    def object_meta(self) -> Node:
+        """The shape of an object's metadata; anything goes where it is not defined."""
+        if OBJECT_META in self.sources:
+            return self.node({"$ref": OBJECT_META})
+        return ANYTHING if self._base is None else self._base.object_meta()
+
 
 class Node:
     """One schema, compiled. Every attribute but ``source`` is filled in on the first look."""
@@ -198,7 +204,7 @@ class Node:
         self.fields = {key: definitions.node(child) for key, child in (source.get("properties") or {}).items()}
         if self.embedded:
             text = Node({"type": "string"}, definitions)
-            whole = {"apiVersion": text, "kind": text, "metadata": definitions.node({"$ref": OBJECT_META})}
+            whole = {"apiVersion": text, "kind": text, "metadata": definitions.object_meta()}
             self.fields = whole | self.fields
         extra = source.get("additionalProperties")
         self.additional = definitions.node(extra) if isinstance(extra, Mapping) else None
