@@ -35,8 +35,12 @@ class Host:
     bootstrap: Bootstrap
     tags: Mapping[str, str]
     disk: HostDisk
-    first_boot: bool
+    boot: int  # counted from 1
     power_off: Callable[[], None]  # the host shuts itself down, as after the command of that name
+
+    @property
+    def first_boot(self) -> bool:
+        return self.boot == 1
 
 
 HostSoftware = Callable[[Host], Awaitable[None]]

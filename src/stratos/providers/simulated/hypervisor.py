@@ -121,7 +121,7 @@ class Hypervisor:
             bootstrap=machine.request.bootstrap,
             tags=seen.tags,
             disk=machine.disk,
-            first_boot=machine.boots == 1,
+            boot=boot,
             power_off=power_off,
         )
 

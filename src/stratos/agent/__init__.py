@@ -1,0 +1,1 @@
+"""What runs on a host. So far: the software of hosts that are simulated."""
