@@ -10,9 +10,12 @@ import msgspec
 from stratos.apis.meta import Condition, Kind, KubeObject, Struct
 
 
+Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+
+
 class Taint(Struct):
     key: str
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+    effect: Effect
     value: str = ""
     time_added: datetime | None = None
 

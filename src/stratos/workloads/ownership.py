@@ -27,7 +27,7 @@ def claim(owner: KubeObject, selector: LabelSelector | None, candidates: Iterabl
     An owner on its way out takes nothing new and releases nothing: what becomes of its dependents is for the garbage
     collector to decide.
     """
-    owned, adopt, release = [], [], []
+    owned, adopt, release = list[T](), list[T](), list[T]()
     leaving = owner.metadata.deletion_timestamp is not None
     for candidate in sorted(candidates, key=lambda each: each.metadata.name):
         matches = selector is not None and selector.matches(candidate.metadata.labels)

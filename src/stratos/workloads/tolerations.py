@@ -1,26 +1,13 @@
-"""Taints against tolerations, and for how long a pod may stay in spite of one."""
+"""For how long a pod may stay on a node in spite of its taints."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from stratos.apis.node import Taint
 from stratos.apis.pod import Toleration
-
-
-def tolerates(toleration: Toleration, taint: Taint) -> bool:
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator == "Exists":
-        return True
-    return bool(toleration.key) and toleration.value == taint.value
-
-
-def is_tolerated(taint: Taint, tolerations: Iterable[Toleration]) -> bool:
-    return any(tolerates(toleration, taint) for toleration in tolerations)
+from stratos.planning.scheduling.selection import tolerates
 
 
 def eviction_due(taints: Sequence[Taint], tolerations: Sequence[Toleration], now: datetime) -> datetime | None:
@@ -33,7 +20,7 @@ def eviction_due(taints: Sequence[Taint], tolerations: Sequence[Toleration], now
     for taint in taints:
         if taint.effect != "NoExecute":
             continue
-        matching = [toleration for toleration in tolerations if tolerates(toleration, taint)]
+        matching = [toleration for toleration in tolerations if tolerates((toleration,), taint)]
         if not matching:
             return now
         limits = [each.toleration_seconds for each in matching if each.toleration_seconds is not None]

@@ -12,17 +12,17 @@ from stratos.base.selectors import LabelSelector
 from stratos.kube.backoff import Backoff
 from stratos.kube.cache import CacheEvent, Change
 from stratos.kube.controller import Controller, Requeue
+from stratos.planning.scheduling.selection import compile_label_selector
 from stratos.workloads.daemonset.plan import plan_daemon_set, target_node
 from stratos.workloads.history import History
 from stratos.workloads.pods import earliest
-from stratos.workloads.selection import label_selector
 from stratos.workloads.shared import Shared, again, keys_of_controller, keys_of_suitors
 
 _FAILED_POD_BACKOFF = Backoff(first_seconds=1.0, max_seconds=900.0)
 
 
 def _selector(daemon_set: DaemonSet) -> LabelSelector | None:
-    return label_selector(daemon_set.spec.selector)
+    return compile_label_selector(daemon_set.spec.selector, "spec.selector")
 
 
 class DaemonSetLoop:

@@ -17,12 +17,11 @@ import msgspec
 
 from stratos.apis.daemonset import DAEMON_SET, DaemonSet, DaemonSetStatus, RollingUpdateDaemonSet
 from stratos.apis.node import Node
-from stratos.apis.pod import NodeSelectorTerm, Pod, PodSpec, Toleration
+from stratos.apis.pod import Pod, PodSpec, Toleration
 from stratos.apis.workload import CONTROLLER_REVISION_HASH, ControllerRevision
+from stratos.planning.scheduling.selection import compile_node_selector, matches_any, tolerates
 from stratos.workloads.bounds import scaled
 from stratos.workloads.pods import earliest, is_available, is_ready, pod_from_template, seconds_until_available
-from stratos.workloads.selection import requirement
-from stratos.workloads.tolerations import is_tolerated
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 # Daemons stay where others must leave: they are what makes a node usable in the first place.
@@ -35,6 +34,7 @@ _TOLERATED = (
     ("node.kubernetes.io/unschedulable", "NoSchedule"),
 )
 _TOLERATED_ON_HOST_NETWORK = (("node.kubernetes.io/network-unavailable", "NoSchedule"),)
+_REQUIRED_PATH = "spec.template.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,9 @@ class _Placement:
     def __init__(self, daemon_set: DaemonSet) -> None:
         self._daemon_set = daemon_set
         self._spec = msgspec.convert(daemon_set.spec.template.get("spec") or {}, PodSpec)
+        affinity = self._spec.affinity.node_affinity if self._spec.affinity else None
+        required = affinity.required if affinity else None
+        self._terms = compile_node_selector(required, _REQUIRED_PATH) if required else None
         self._tolerations = (*(self._spec.tolerations or ()), *_default_tolerations(self._spec.host_network))
 
     def on(self, node: Node) -> Fit:
@@ -118,7 +121,7 @@ class _Placement:
         refused = [
             taint
             for taint in node.spec.taints or ()
-            if taint.effect in ("NoSchedule", "NoExecute") and not is_tolerated(taint, self._tolerations)
+            if taint.effect in ("NoSchedule", "NoExecute") and not tolerates(self._tolerations, taint)
         ]
         return Fit(run=not refused, stay=not any(taint.effect == "NoExecute" for taint in refused))
 
@@ -127,10 +130,7 @@ class _Placement:
             return False
         if not (self._spec.node_selector or {}).items() <= node.metadata.labels.items():
             return False
-        affinity = self._spec.affinity.node_affinity if self._spec.affinity else None
-        if affinity is None or affinity.required is None:
-            return True
-        return any(_term_matches(term, node) for term in affinity.required.node_selector_terms)
+        return self._terms is None or matches_any(self._terms, node.metadata.name, node.metadata.labels)
 
     def pod(self, node_name: str, update: ControllerRevision) -> dict[str, Any]:
         """A pod that only this node can take: the scheduler binds it, so that resources and ports are respected."""
@@ -165,16 +165,6 @@ def revision_label(revision: ControllerRevision) -> str:
 def _default_tolerations(host_network: bool) -> tuple[Toleration, ...]:
     pairs = _TOLERATED + (_TOLERATED_ON_HOST_NETWORK if host_network else ())
     return tuple(Toleration(key=key, operator="Exists", effect=effect) for key, effect in pairs)
-
-
-def _term_matches(term: NodeSelectorTerm, node: Node) -> bool:
-    """An empty term matches nothing."""
-    fields = {"metadata.name": node.metadata.name}
-    if not term.match_expressions and not term.match_fields:
-        return False
-    return all(requirement(each).matches(node.metadata.labels) for each in term.match_expressions or ()) and all(
-        requirement(each).matches(fields) for each in term.match_fields or ()
-    )
 
 
 def target_node(pod: Pod) -> str | None:

@@ -12,13 +12,13 @@ from stratos.apis.replicaset import REPLICA_SET, ReplicaSet
 from stratos.base.errors import AlreadyExists
 from stratos.base.selectors import LabelSelector
 from stratos.kube.controller import Controller, Requeue
+from stratos.planning.scheduling.selection import compile_label_selector
 from stratos.workloads.deployment.plan import ReplicaSetChange, find_new, plan_deployment
-from stratos.workloads.selection import label_selector
 from stratos.workloads.shared import Shared, again, keys_of_controller, keys_of_suitors
 
 
 def _selector(deployment: Deployment) -> LabelSelector | None:
-    return label_selector(deployment.spec.selector)
+    return compile_label_selector(deployment.spec.selector, "spec.selector")
 
 
 class DeploymentLoop:

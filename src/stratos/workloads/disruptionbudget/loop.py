@@ -12,13 +12,13 @@ from stratos.apis.replicaset import REPLICA_SET
 from stratos.apis.statefulset import STATEFUL_SET
 from stratos.base.selectors import LabelSelector
 from stratos.kube.controller import Controller, Requeue
+from stratos.planning.scheduling.selection import compile_label_selector
 from stratos.workloads.disruptionbudget.plan import plan_budget
-from stratos.workloads.selection import label_selector
 from stratos.workloads.shared import BY_NAMESPACE, Shared, again, complete, selecting
 
 
 def _selector(budget: PodDisruptionBudget) -> LabelSelector | None:
-    return label_selector(budget.spec.selector)
+    return compile_label_selector(budget.spec.selector, "spec.selector")
 
 
 class DisruptionBudgetLoop:
@@ -34,8 +34,9 @@ class DisruptionBudgetLoop:
         controller.watch(self._budgets)
         controller.watch(self._shared.pods, lambda pod: selecting(self._budgets, _selector, pod))
         # The scale of an owner decides how many pods are expected.
-        for owners in (self._replica_sets, self._deployments, self._stateful_sets):
-            controller.watch(owners, self._keys_in_namespace)
+        controller.watch(self._replica_sets, self._keys_in_namespace)
+        controller.watch(self._deployments, self._keys_in_namespace)
+        controller.watch(self._stateful_sets, self._keys_in_namespace)
         return controller
 
     def _keys_in_namespace(self, obj: KubeObject) -> Iterable[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from stratos.apis.job import JOB, Job
 from stratos.base.selectors import LabelSelector
 from stratos.kube.controller import Controller, Requeue
+from stratos.planning.scheduling.selection import compile_label_selector
 from stratos.workloads.job.plan import is_over, plan_job
-from stratos.workloads.selection import label_selector
 from stratos.workloads.shared import Shared, again, keys_of_controller, keys_of_suitors
 
 
 def _selector(job: Job) -> LabelSelector | None:
-    return label_selector(job.spec.selector)
+    return compile_label_selector(job.spec.selector, "spec.selector")
 
 
 class JobLoop:

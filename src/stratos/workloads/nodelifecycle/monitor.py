@@ -86,12 +86,7 @@ class NodeMonitorLoop:
 
 
 def _reported(old: Node | None, new: Node) -> bool:
-    """Whether a change may be the kubelet's word: others change metadata and spec, and we alone say Unknown."""
+    """Whether a change is the kubelet's word: it says Ready anew, and Unknown is what we say."""
+    before = find_condition(old.status.conditions, "Ready") if old is not None else None
     ready = find_condition(new.status.conditions, "Ready")
-    if old is None or ready is None or ready.status == "Unknown":
-        return False
-    return (
-        old.spec == new.spec
-        and old.metadata.labels == new.metadata.labels
-        and old.metadata.annotations == new.metadata.annotations
-    )
+    return ready is not None and ready.status != "Unknown" and ready != before

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from stratos.apis.meta import Condition, find_condition, with_condition
-from stratos.apis.node import Node, Taint
+from stratos.apis.node import Effect, Node, Taint
 from stratos.apis.pod import Pod
 
 GRACE_SECONDS = 40.0
@@ -50,7 +50,7 @@ def plan_node(node: Node, last_heard: datetime, now: datetime) -> NodePlan:
 
 
 def _as_unknown(node: Node, now: datetime) -> tuple[Condition, ...]:
-    conditions = node.status.conditions
+    conditions: tuple[Condition, ...] = node.status.conditions
     for type_ in _REPORTED:
         seen = find_condition(conditions, type_)
         if seen is not None and seen.status == "Unknown":
@@ -68,7 +68,7 @@ def _as_unknown(node: Node, now: datetime) -> tuple[Condition, ...]:
 
 def _taints(node: Node, conditions: tuple[Condition, ...], now: datetime) -> tuple[Taint, ...]:
     """Others' taints stay as they are, and in their order; ours follow from the conditions."""
-    wanted: list[tuple[str, str]] = []
+    wanted: list[tuple[str, Effect]] = []
     ready = find_condition(conditions, "Ready")
     if ready is None or ready.status != "True":
         key = UNREACHABLE if ready is not None and ready.status == "Unknown" else NOT_READY

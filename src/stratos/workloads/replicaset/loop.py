@@ -10,14 +10,14 @@ from stratos.apis.replicaset import REPLICA_SET, ReplicaSet, ReplicaSetStatus
 from stratos.base.errors import StratosError
 from stratos.base.selectors import LabelSelector
 from stratos.kube.controller import Controller, Requeue
+from stratos.planning.scheduling.selection import compile_label_selector
 from stratos.workloads.pods import pod_from_template
 from stratos.workloads.replicaset.plan import ReplicaSetPlan, plan_replica_set
-from stratos.workloads.selection import label_selector
 from stratos.workloads.shared import Shared, again, keys_of_controller, keys_of_suitors
 
 
 def _selector(replica_set: ReplicaSet) -> LabelSelector | None:
-    return label_selector(replica_set.spec.selector)
+    return compile_label_selector(replica_set.spec.selector, "spec.selector")
 
 
 class ReplicaSetLoop:

@@ -10,8 +10,8 @@ from stratos.apis.workload import CONTROLLER_REVISION_HASH
 from stratos.base.errors import AlreadyExists
 from stratos.base.selectors import LabelSelector
 from stratos.kube.controller import Controller, Requeue
+from stratos.planning.scheduling.selection import compile_label_selector
 from stratos.workloads.history import History
-from stratos.workloads.selection import label_selector
 from stratos.workloads.shared import Shared, again, keys_of_controller, keys_of_suitors
 from stratos.workloads.statefulset.plan import plan_stateful_set
 
@@ -26,7 +26,7 @@ _CLAIM = Kind(
 
 
 def _selector(stateful_set: StatefulSet) -> LabelSelector | None:
-    return label_selector(stateful_set.spec.selector)
+    return compile_label_selector(stateful_set.spec.selector, "spec.selector")
 
 
 class StatefulSetLoop:
