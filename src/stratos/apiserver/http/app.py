@@ -13,12 +13,15 @@ from stratos.apiserver.auth.contract import (
     User,
     describe_refusal,
 )
-from stratos.apiserver.http.paths import parse_resource_path
+from stratos.apiserver.http.impersonation import impersonations, requested_user
+from stratos.apiserver.http.metrics import RequestMetrics
+from stratos.apiserver.http.paths import ResourcePath, parse_resource_path
 from stratos.apiserver.http.request import Receive, Request, Scope, Send
-from stratos.apiserver.http.resources import ResourceEndpoint, attributes_of
+from stratos.apiserver.http.resources import ResourceEndpoint, attributes_of, verb_of
 from stratos.apiserver.http.response import Answer, refusal
 from stratos.apiserver.http.system import SystemEndpoint
 from stratos.apiserver.registry.status import ApiError, status_of
+from stratos.base.clock import Clock
 from stratos.base.errors import StratosError
 
 _log = logging.getLogger(__name__)
@@ -33,7 +36,11 @@ class App:
         system: SystemEndpoint,
         authenticator: Authenticator,
         authorizer: Authorizer,
+        metrics: RequestMetrics,
+        clock: Clock,
     ) -> None:
+        self._metrics = metrics
+        self._clock = clock
         self._resources = resources
         self._system = system
         self._authenticator = authenticator
@@ -46,19 +53,22 @@ class App:
         if scope["type"] != "http":
             raise RuntimeError(f"cannot serve {scope['type']} connections")
         request = Request(scope, receive)
+        path = parse_resource_path(request.path)
+        started = self._clock.monotonic()
         try:
-            answer = await self._answer(request)
+            answer = await self._answer(request, path)
         except Exception as error:
             if not isinstance(error, StratosError):
                 _log.exception("%s %s failed", request.method, request.path)
             answer = refusal(status_of(error))
         await answer.send(request, send)
+        seconds = self._clock.monotonic() - started
+        self._metrics.answered(_verb(request, path), path.plural if path else "", answer.code, seconds)
 
-    async def _answer(self, request: Request) -> Answer:
-        path = parse_resource_path(request.path)
+    async def _answer(self, request: Request, path: ResourcePath | None) -> Answer:
         if path is None and self._system.is_public(request.path):
             return await self._system.answer(request, ANONYMOUS)
-        user = self._authenticate(request)
+        user = self._impersonated(request, self._authenticate(request))
         if path is None:
             self._authorize(Attributes(user, request.method.lower(), path=request.path))
             return await self._system.answer(request, user)
@@ -73,6 +83,15 @@ class App:
             raise ApiError(401, "Unauthorized", "Unauthorized")
         return user
 
+    def _impersonated(self, request: Request, user: User) -> User:
+        """The user to act as, when the caller asks for that and may."""
+        wanted = requested_user(request)
+        if wanted is None:
+            return user
+        for attributes in impersonations(user, wanted):
+            self._authorize(attributes)
+        return wanted
+
     def _authorize(self, attributes: Attributes) -> None:
         decision = self._authorizer.authorize(attributes)
         if decision.allowed:
@@ -84,6 +103,16 @@ class App:
             describe_refusal(attributes, decision.reason),
             details={key: value for key, value in details.items() if value},
         )
+
+
+def _verb(request: Request, path: ResourcePath | None) -> str:
+    """For metrics, where a malformed request is still a request."""
+    if path is None:
+        return request.method.lower()
+    try:
+        return verb_of(request, path)
+    except ApiError:
+        return request.method.lower()
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

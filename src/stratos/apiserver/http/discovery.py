@@ -8,8 +8,6 @@ from itertools import groupby
 from stratos.apiserver.registry.registry import Registry
 from stratos.apiserver.registry.resource import Obj, Resource
 
-_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
-
 # Subresources with a kind of their own: group, version, kind and verbs. The others speak the kind of their resource.
 _SUBRESOURCES: dict[str, tuple[str, str, str, list[str]]] = {
     "binding": ("", "v1", "Binding", ["create"]),
@@ -100,7 +98,7 @@ def _legacy_entries(resource: Resource) -> list[Obj]:
         "singularName": resource.singular or resource.kind.lower(),
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": _VERBS,
+        "verbs": list(resource.verbs),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
@@ -128,7 +126,7 @@ def _aggregated_entry(resource: Resource) -> Obj:
         "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular or resource.kind.lower(),
-        "verbs": _VERBS,
+        "verbs": list(resource.verbs),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)

@@ -14,7 +14,8 @@ from stratos.apiserver.registry.patching import (
     strategic_merge_patch,
 )
 from stratos.apiserver.registry.requests import Target
-from stratos.apiserver.registry.resource import Obj, Resource
+from stratos.apiserver.registry.resource import Obj
+from stratos.apiserver.registry.schema import Schema
 from stratos.apiserver.registry.status import ApiError, bad_request
 
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -25,11 +26,17 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
 def patcher(media_type: str, patch: object, target: Target) -> Callable[[Obj], Obj]:
     """A function that applies the patch. Raises 415 when its type is unknown, or makes no sense for the kind."""
-    change = _change(media_type, patch, target.resource)
+    change = patch_function(media_type, patch, None if target.resource.custom else target.resource.schema)
+    return lambda live: check_envelope(target, change(live))
 
-    def patched(live: Obj) -> Obj:
+
+def patch_function(media_type: str, patch: object, schema: Schema | None) -> Callable[[Obj], Any]:
+    """As `patcher`, without a look at the outcome. A strategic patch needs a schema."""
+    change = _change(media_type, patch, schema)
+
+    def patched(live: Obj) -> Any:
         try:
-            return check_envelope(target, change(live))
+            return change(live)
         except MalformedPatch as error:
             raise bad_request(error.message) from error
         except PatchFailed as error:
@@ -38,14 +45,14 @@ def patcher(media_type: str, patch: object, target: Target) -> Callable[[Obj], O
     return patched
 
 
-def _change(media_type: str, patch: object, resource: Resource) -> Callable[[Obj], Any]:
+def _change(media_type: str, patch: object, schema: Schema | None) -> Callable[[Obj], Any]:
     if media_type == JSON_PATCH:
         return lambda live: json_patch(live, patch)
     if media_type == MERGE_PATCH:
         return lambda live: merge_patch(live, patch)
-    if media_type == STRATEGIC_PATCH and not resource.custom:
-        return lambda live: strategic_merge_patch(live, patch, resource.schema)
-    accepted = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH, *([] if resource.custom else [STRATEGIC_PATCH])]
+    if media_type == STRATEGIC_PATCH and schema is not None:
+        return lambda live: strategic_merge_patch(live, patch, schema)
+    accepted = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH, *([] if schema is None else [STRATEGIC_PATCH])]
     raise unsupported_media_type(", ".join(accepted))
 
 

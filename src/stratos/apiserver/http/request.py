@@ -26,12 +26,21 @@ class Request:
             # The first value counts, as it does for Go's url.Values.Get.
             for key, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
                 self.query.setdefault(key, value)
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._header_list: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers: dict[bytes, bytes] = dict(self._header_list)
         tls = scope.get("extensions", {}).get("tls") or {}
         self.client_certificates: tuple[str, ...] = tuple(tls.get("client_cert_chain") or ())
 
     def header(self, name: bytes) -> str:
-        return self.headers.get(name, b"").decode("latin-1")
+        return self._headers.get(name, b"").decode("latin-1")
+
+    def headers_starting(self, prefix: bytes) -> list[tuple[str, str]]:
+        """All headers whose names start like this, repeated ones included; the names come without the prefix."""
+        return [
+            (name[len(prefix) :].decode("latin-1"), value.decode("latin-1"))
+            for name, value in self._header_list
+            if name.startswith(prefix)
+        ]
 
     def flag(self, name: str) -> bool:
         """A boolean query parameter."""
@@ -53,7 +62,7 @@ class Request:
 
     async def body(self) -> bytes:
         """The whole body. Raises 413 once it is known to be over the limit."""
-        declared = self.headers.get(b"content-length", b"0")
+        declared = self._headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > BODY_LIMIT_BYTES:
             raise _too_large()
         message = await self._receive()

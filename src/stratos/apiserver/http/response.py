@@ -18,6 +18,7 @@ _GZIP_FROM_BYTES = 128 * 1024  # as the real server: below, the network is quick
 
 
 class Answer(Protocol):
+    code: int
     headers: Headers
 
     async def send(self, request: Request, send: Send) -> None: ...
@@ -51,6 +52,7 @@ class Stream:
     """An answer that is written bit by bit, until it ends or nobody listens."""
 
     chunks: AsyncGenerator[bytes, None]
+    code: int = 200
     content_type: bytes = b"application/json"
     headers: Headers = field(default_factory=list)
 
@@ -68,7 +70,7 @@ class Stream:
 
     async def _write(self, send: Send) -> None:
         start: Headers = [(b"content-type", self.content_type), *self.headers]
-        await send({"type": "http.response.start", "status": 200, "headers": start})
+        await send({"type": "http.response.start", "status": self.code, "headers": start})
         await send({"type": "http.response.body", "body": b"", "more_body": True})  # the client sees that it is open
         async with aclosing(self.chunks) as chunks:
             async for chunk in chunks:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 
+from prometheus_client import CollectorRegistry
+
 from stratos.apiserver.auth.contract import User
 from stratos.apiserver.http import discovery
 from stratos.apiserver.http.negotiation import Form, negotiate
 from stratos.apiserver.http.request import Request
-from stratos.apiserver.http.resources import method_not_allowed, page_not_found
 from stratos.apiserver.http.response import Answer, Response, json_response
+from stratos.apiserver.registry.openapi import OpenApi
 from stratos.apiserver.registry.registry import Registry
 from stratos.apiserver.registry.resource import Obj
+from stratos.apiserver.registry.status import method_not_allowed, page_not_found
+from stratos.telemetry.metrics import CONTENT_TYPE, render
 
 VERSION: Obj = {
     "major": "1",
@@ -32,9 +36,12 @@ _AGGREGATED = b"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscovery
 class SystemEndpoint:
     """``ready`` tells whether the server may be sent requests."""
 
-    def __init__(self, registry: Registry, ready: Callable[[], bool]) -> None:
+    def __init__(self, registry: Registry, metrics: CollectorRegistry, ready: Callable[[], bool]) -> None:
         self._registry = registry
+        self._metrics = metrics
         self._ready = ready
+        self._openapi = OpenApi(VERSION["gitVersion"])
+        self._described: int | None = None
 
     def is_public(self, path: str) -> bool:
         """Health is all that strangers may see."""
@@ -58,11 +65,25 @@ class SystemEndpoint:
                 return _found(discovery.group(self._registry, group))
             case ["apis", group, version]:
                 return _found(discovery.resource_list(self._registry, group, version))
+            case ["openapi", "v2"]:
+                return Response(self._current_openapi().swagger())
+            case ["openapi", "v3"]:
+                return Response(self._current_openapi().index())
+            case ["openapi", "v3", *group_version]:
+                return _found(self._current_openapi().document("/".join(group_version)))
+            case ["metrics"]:
+                return Response(render(self._metrics).encode(), content_type=CONTENT_TYPE.encode())
             case [""]:
                 return json_response(
                     {"paths": ["/api", "/apis", *_HEALTH, "/metrics", "/openapi/v2", "/openapi/v3", "/version"]}
                 )
         raise page_not_found()
+
+    def _current_openapi(self) -> OpenApi:
+        if self._described != self._registry.generation:
+            self._described = self._registry.generation
+            self._openapi.serve(self._registry.all())
+        return self._openapi
 
     def _discover(self, request: Request, legacy: Obj, *, core: bool) -> Answer:
         if negotiate(request.header(b"accept")) is not Form.DISCOVERY:
@@ -79,7 +100,7 @@ class SystemEndpoint:
         return Response(text.encode(), 200 if healthy else 500, b"text/plain; charset=utf-8")
 
 
-def _found(document: Obj | None) -> Answer:
+def _found(document: Obj | bytes | None) -> Answer:
     if document is None:
         raise page_not_found()
-    return json_response(document)
+    return Response(document) if isinstance(document, bytes) else json_response(document)

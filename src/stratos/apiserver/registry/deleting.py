@@ -6,6 +6,7 @@ waits for is done.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -27,7 +28,17 @@ _POLICIES = ("Background", "Foreground", "Orphan")
 
 
 class Deleter:
-    def __init__(self, storage: Storage, reader: Reader, clock: Clock, admission: Admission) -> None:
+    """``completions`` are the same as a `Writer` has."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        reader: Reader,
+        clock: Clock,
+        admission: Admission,
+        completions: Mapping[str, Callable[[Obj], None]],
+    ) -> None:
+        self._completions = completions
         self._storage = storage
         self._reader = reader
         self._clock = clock
@@ -77,6 +88,9 @@ class Deleter:
             if not caller.dry_run:
                 stored = replace(stored, revision=await self._storage.delete(target.key, expected=stored.revision))
             return stored, True
+        complete = self._completions.get(target.resource.group_resource)
+        if complete is not None:
+            complete(marked)
         value = encode(marked)
         if caller.dry_run or value == stored.value:
             return replace(stored, value=value), False

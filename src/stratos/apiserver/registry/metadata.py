@@ -105,6 +105,8 @@ def carry_over(target: Target, new: Obj, live: Obj) -> None:
             theirs.pop(field, None)
     theirs["resourceVersion"] = ours["resourceVersion"]
     theirs.pop("selfLink", None)
+    if target.resource.kind == "Namespace" and "spec" in live:
+        new["spec"] = live["spec"]  # nothing but finalizers, and those have an endpoint of their own
     if target.resource.has_status:
         if "status" in live:
             new["status"] = live["status"]

@@ -21,6 +21,11 @@ class Registry:
             self._by_path[resource.group, resource.version, resource.plural] = resource
         self.generation += 1
 
+    def replace(self, group: str, plural: str, resources: Iterable[Resource]) -> None:
+        """Serve these versions of a kind, and no others."""
+        self.remove(group, plural)
+        self.add(*resources)
+
     def remove(self, group: str, plural: str) -> None:
         """Serve no version of this kind any longer."""
         for path in [path for path in self._by_path if (path[0], path[2]) == (group, plural)]:

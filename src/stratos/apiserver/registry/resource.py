@@ -14,6 +14,8 @@ from typing import Any
 from stratos.apiserver.registry.schema import Schema
 from stratos.base.errors import FieldProblem
 
+ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
 Obj = dict[str, Any]
 """A Kubernetes object as decoded JSON. Fields the server does not know are the client's to keep."""
 
@@ -76,6 +78,7 @@ class Resource:
     default: Callable[[Obj], None] = _no_change
     validate: Callable[[Obj], tuple[FieldProblem, ...]] = _no_problem
     validate_update: Callable[[Obj, Obj], tuple[FieldProblem, ...]] = _no_update_problem
+    verbs: tuple[str, ...] = ALL_VERBS
     created_with_status: bool = False  # the status of a new object is kept, though there is a status subresource
     custom: bool = False  # served from a CustomResourceDefinition: no strategic merge patch
 

@@ -84,9 +84,12 @@ def forbidden(resource: Resource, name: str, why: str, *, cause: dict[str, str] 
     return ApiError(403, "Forbidden", message, details=_details(resource, name, **more))
 
 
-def method_not_supported(resource: Resource, verb: str) -> ApiError:
-    message = f"{verb} is not supported on resources of kind {resource.group_resource!r}".replace("'", '"')
-    return ApiError(405, "MethodNotAllowed", message, details=_details(resource, ""))
+def page_not_found() -> ApiError:
+    return ApiError(404, "NotFound", "the server could not find the requested resource")
+
+
+def method_not_allowed() -> ApiError:
+    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
 
 
 def invalid(group: str, kind: str, name: str, problems: Sequence[FieldProblem]) -> ApiError:

@@ -6,7 +6,7 @@ every patch is tried again when somebody else was faster, as the client does not
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stratos.apiserver.admission.contract import Admission, AdmissionRequest, Operation
@@ -53,7 +53,17 @@ class Written:
 
 
 class Writer:
-    def __init__(self, storage: Storage, clock: Clock, ids: IdSource, admission: Admission) -> None:
+    """``completions`` are the server's own last words on a kind, by ``group_resource``, before it is stored."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        clock: Clock,
+        ids: IdSource,
+        admission: Admission,
+        completions: Mapping[str, Callable[[Obj], None]],
+    ) -> None:
+        self._completions = completions
         self._storage = storage
         self._clock = clock
         self._ids = ids
@@ -159,6 +169,7 @@ class Writer:
         request = _request(Operation.CREATE, target, obj, None, options)
         request.name = str(obj["metadata"].get("name") or "")
         obj = await self._admit(target, request, options, track=track)
+        self._complete(target.resource, obj)
         value = encode(obj)
         key = replace(target, name=obj["metadata"]["name"]).key
         if not options.dry_run:
@@ -177,6 +188,7 @@ class Writer:
 
     async def _commit(self, target: Target, stored: Stored, live: Obj, new: Obj, options: WriteOptions) -> Written:
         advance_generation(target.resource, new, live)
+        self._complete(target.resource, new)
         value = encode(new)
         # The same JSON has the same length, in whatever order its fields come.
         if len(value) == len(stored.value) and equal_json(new, live) and await self._is_published(stored):
@@ -190,6 +202,11 @@ class Writer:
     async def _is_published(self, stored: Stored) -> bool:
         published = await self._storage.get(stored.key)
         return published is not None and published.revision == stored.revision
+
+    def _complete(self, resource: Resource, obj: Obj) -> None:
+        complete = self._completions.get(resource.group_resource)
+        if complete is not None:
+            complete(obj)
 
     def _track(self, target: Target, live: Obj | None, new: Obj, options: WriteOptions) -> None:
         track_update(

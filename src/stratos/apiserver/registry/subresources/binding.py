@@ -1,0 +1,89 @@
+"""The ``binding`` subresource: a pod is given its node, once."""
+
+from __future__ import annotations
+
+from stratos.apiserver.admission.contract import Admission, AdmissionRequest, Operation
+from stratos.apiserver.registry.codec import timestamp
+from stratos.apiserver.registry.requests import Target, WriteOptions
+from stratos.apiserver.registry.resource import Obj
+from stratos.apiserver.registry.status import ApiError, bad_request, invalid
+from stratos.apiserver.registry.writing import Writer
+from stratos.base.clock import Clock
+from stratos.base.errors import FieldProblem
+
+
+class Binder:
+    def __init__(self, writer: Writer, clock: Clock, admission: Admission) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._admission = admission
+
+    async def bind(self, target: Target, binding: object, options: WriteOptions) -> Obj:
+        if not isinstance(binding, dict) or not isinstance(binding.get("metadata", {}), dict):
+            raise bad_request("the body of the request must be a Binding object")
+        node = _node_of(binding, target.name)
+        metadata = binding.get("metadata") or {}
+        if metadata.get("name") not in (None, "", target.name):
+            raise bad_request("the name of the object does not match the name on the URL")
+        request = AdmissionRequest(
+            Operation.CREATE,
+            target.resource,
+            target.name,
+            target.namespace,
+            options.user,
+            {"apiVersion": "v1", "kind": "Binding", **binding},
+            subresource="binding",
+            dry_run=options.dry_run,
+            warnings=options.warnings,
+        )
+        await self._admission.mutate(request)
+        await self._admission.validate(request)
+
+        def bind(pod: Obj) -> None:
+            if metadata.get("uid") not in (None, "", pod["metadata"]["uid"]):
+                raise _conflict(target, f"Precondition failed: UID in precondition: {metadata['uid']}")
+            self._assign(pod, target, node)
+            if metadata.get("annotations"):
+                pod["metadata"].setdefault("annotations", {}).update(metadata["annotations"])
+
+        await self._writer.amend(target, bind, options)
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+    def _assign(self, pod: Obj, target: Target, node: str) -> None:
+        spec = pod["spec"]
+        if "deletionTimestamp" in pod["metadata"]:
+            raise _conflict(target, f"pod {target.name} is being deleted, cannot be assigned to a host")
+        if spec.get("nodeName"):
+            raise _conflict(target, f'pod {target.name} is already assigned to node "{spec["nodeName"]}"')
+        if spec.get("schedulingGates"):
+            raise _conflict(target, f"pod {target.name} has non-empty .spec.schedulingGates")
+        spec["nodeName"] = node
+        status = pod.setdefault("status", {})
+        others = [one for one in status.get("conditions") or [] if one.get("type") != "PodScheduled"]
+        scheduled = {
+            "type": "PodScheduled",
+            "status": "True",
+            "lastProbeTime": None,
+            "lastTransitionTime": timestamp(self._clock.now()),
+        }
+        status["conditions"] = [*others, scheduled]
+
+
+def _node_of(binding: Obj, name: str) -> str:
+    chosen = binding.get("target")
+    chosen = chosen if isinstance(chosen, dict) else {}
+    problems = []
+    if chosen.get("kind") not in (None, "", "Node"):
+        message = f'Unsupported value: "{chosen["kind"]}": supported values: "Node", "<empty>"'
+        problems.append(FieldProblem("target.kind", "FieldValueNotSupported", message))
+    if not isinstance(chosen.get("name"), str) or not chosen["name"]:
+        problems.append(FieldProblem("target.name", "FieldValueRequired", "Required value"))
+    if problems:
+        raise invalid("", "Binding", name, problems)
+    node: str = chosen["name"]
+    return node
+
+
+def _conflict(target: Target, why: str) -> ApiError:
+    message = f'Operation cannot be fulfilled on pods/binding "{target.name}": {why}'
+    return ApiError(409, "Conflict", message, details={"name": target.name, "kind": "pods/binding"})
