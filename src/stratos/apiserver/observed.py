@@ -1,7 +1,7 @@
 """The few kinds the server itself looks at while it serves others, kept decoded in memory.
 
-Roles and bindings, webhook configurations, priority classes, namespaces, service accounts and limit ranges decide about
-other requests, so they are asked for all the time. Whoever owns the storage calls `put` and `remove` when a change is
+Roles and bindings, webhook configurations, priority classes, namespaces, service accounts, services and limit ranges
+bear on other requests, so they are asked for all the time. Whoever owns the storage calls `put` and `remove` when a change is
 published, before the writer gets its answer: then a write is effective when it is acknowledged.
 """
 
@@ -21,6 +21,7 @@ OBSERVED_RESOURCES = (
     "rolebindings.rbac.authorization.k8s.io",
     "roles.rbac.authorization.k8s.io",
     "serviceaccounts",
+    "services",
     "validatingwebhookconfigurations.admissionregistration.k8s.io",
 )
 
