@@ -1,4 +1,4 @@
-"""What there has to be before the first request: the objects the server looks at itself, and those all clusters have."""
+"""What there has to be before the first request: the objects the server looks at itself, and what all clusters have."""
 
 from __future__ import annotations
 
