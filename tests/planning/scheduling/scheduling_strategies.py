@@ -31,7 +31,8 @@ TOPOLOGY_KEYS = ("kubernetes.io/hostname", "topology.kubernetes.io/zone", "rack"
 
 quantities = st.sampled_from([None, "0", "1", "2", "3"])
 label_values = st.sampled_from(["a", "b", "2"])
-pod_labels = st.dictionaries(st.sampled_from(["app", "track"]), label_values, max_size=2)
+# Few values, so that pods often belong together.
+pod_labels = st.sampled_from([{"app": "a"}, {"app": "a"}, {"app": "a", "track": "b"}, {"app": "b", "track": "b"}, {}])
 
 
 def _optional(strategy: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
@@ -51,14 +52,15 @@ def _requirements(keys: list[str], operators: list[str]) -> st.SearchStrategy[Se
 
 
 _SET_OPERATORS = ["In", "NotIn", "Exists", "DoesNotExist"]
-label_selectors = _optional(
+label_selectors = st.one_of(
+    st.none(),
+    st.just(LabelSelectorSpec(match_labels={"app": "a"})),
+    st.just(LabelSelectorSpec(match_labels={"app": "a"})),
     st.builds(
         LabelSelectorSpec,
         match_labels=_optional(st.dictionaries(st.sampled_from(["app", "track"]), label_values, max_size=1)),
-        match_expressions=_optional(
-            st.lists(_requirements(["app", "track"], _SET_OPERATORS), max_size=1).map(tuple)  # type: ignore[arg-type]
-        ),
-    )
+        match_expressions=_optional(st.lists(_requirements(["app", "track"], _SET_OPERATORS), max_size=1).map(tuple)),
+    ),
 )
 label_keys = st.sampled_from([None, None, ("track",)])
 pod_terms = st.builds(
@@ -87,9 +89,7 @@ pod_affinities = _optional(
 )
 node_terms = st.builds(
     NodeSelectorTerm,
-    match_expressions=_optional(
-        _few(_requirements([*TOPOLOGY_KEYS, "cores"], [*_SET_OPERATORS, "Gt", "Lt"]), 2)  # type: ignore[arg-type]
-    ),
+    match_expressions=_optional(_few(_requirements([*TOPOLOGY_KEYS, "cores"], [*_SET_OPERATORS, "Gt", "Lt"]), 2)),
     match_fields=st.sampled_from(
         [
             None,
@@ -144,7 +144,7 @@ ports = st.builds(
 containers = st.builds(
     Container,
     ports=_optional(_few(ports, 1)),
-    resources=st.builds(ResourceRequirements, requests=_optional(requests)),  # type: ignore[arg-type]
+    resources=st.builds(ResourceRequirements, requests=_optional(requests)),
     restart_policy=st.sampled_from([None, "Always"]),
 )
 
@@ -155,6 +155,7 @@ def pods(draw: st.DrawFn, name: str) -> Pod:
     affinity = st.builds(
         Affinity, node_affinity=node_affinities, pod_affinity=pod_affinities, pod_anti_affinity=pod_affinities
     )
+    overhead: dict[str, str | int | float] | None = draw(st.sampled_from([None, None, {"cpu": "500m"}]))
     spec = PodSpec(
         containers=tuple(
             Container(ports=each.ports, resources=each.resources)
@@ -164,7 +165,7 @@ def pods(draw: st.DrawFn, name: str) -> Pod:
             Container(resources=each.resources, restart_policy=each.restart_policy)
             for each in draw(st.lists(containers, max_size=2 if fancy else 0))
         ),
-        overhead=draw(st.sampled_from([None, None, {"cpu": "500m"}])),
+        overhead=overhead,
         node_selector=draw(st.sampled_from([None, None, {"topology.kubernetes.io/zone": "a"}])),
         tolerations=draw(st.lists(tolerations, max_size=2).map(tuple)),
         affinity=draw(affinity) if fancy else None,

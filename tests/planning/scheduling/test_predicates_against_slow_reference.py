@@ -17,9 +17,9 @@ from stratos.planning.scheduling.requirements import requirements_of
 from stratos.testing.slow_scheduling import World, why_not
 
 SOME_NODES = st.tuples(*(nodes(f"node-{index}") for index in range(4)))
-SOME_PODS = st.tuples(*(pods(f"pod-{index}") for index in range(6)))
+SOME_PODS = st.tuples(*(pods(f"pod-{index}") for index in range(8)))
 PLACES = st.lists(
-    st.sampled_from(["node-0", "node-1", "node-2", "node-3", "not-yet-known", ""]), min_size=6, max_size=6
+    st.sampled_from(["node-0", "node-1", "node-2", "node-3", "not-yet-known", ""]), min_size=8, max_size=8
 )
 
 
@@ -63,7 +63,7 @@ def world_of(some_nodes: Sequence[Node], some_pods: Sequence[Pod], places: Seque
     return World(some_nodes, bound, NAMESPACES)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(SOME_NODES, SOME_PODS, PLACES, pods("new"))
 def test_every_verdict_and_its_reasons_are_those_of_the_slow_reference(
     some_nodes: tuple[Node, ...], some_pods: tuple[Pod, ...], places: list[str], new: Pod
@@ -73,7 +73,7 @@ def test_every_verdict_and_its_reasons_are_those_of_the_slow_reference(
     assert sort_reasons(verdicts(build(world), new)) == slow_verdicts(world, new)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(SOME_NODES, st.tuples(*(nodes(f"node-{index}") for index in range(4))), SOME_PODS, st.data())
 def test_counts_kept_through_changes_equal_counts_made_anew(
     some_nodes: tuple[Node, ...], later_nodes: tuple[Node, ...], some_pods: tuple[Pod, ...], data: st.DataObject
@@ -108,7 +108,7 @@ def test_counts_kept_through_changes_equal_counts_made_anew(
         assert verdicts(cluster, pod) == verdicts(rebuilt, pod)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(SOME_NODES, SOME_PODS)
 def test_pods_placed_one_after_another_each_fit_where_they_were_put(
     some_nodes: tuple[Node, ...], some_pods: tuple[Pod, ...]

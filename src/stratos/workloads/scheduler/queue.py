@@ -1,7 +1,7 @@
 """Which pod is tried next: the most important first, then the one that came first.
 
 A pod that fits nowhere is parked beside all that ask for the same, and comes back when something changed that could
-help its kind, though not before its back-off is over. Should a reason be missed: now and then everything parked is tried.
+help its kind, though not before its back-off is over. Now and then all are tried anyway, should a reason be missed.
 """
 
 from __future__ import annotations
