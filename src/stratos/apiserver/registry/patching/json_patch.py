@@ -28,7 +28,8 @@ def json_patch(document: Any, operations: Any) -> Any:
 
 
 def _apply(holder: dict[str, Any], number: int, operation: Any) -> None:
-    run = _OPERATIONS.get(operation.get("op")) if isinstance(operation, dict) else None
+    name = operation.get("op") if isinstance(operation, dict) else None
+    run = _OPERATIONS.get(name) if isinstance(name, str) else None
     if run is None:
         raise MalformedPatch(
             f"operation {number} of the JSON patch is not one", hint=f"op is one of {', '.join(sorted(_OPERATIONS))}"
@@ -136,7 +137,7 @@ def _test(holder: dict[str, Any], operation: dict[str, Any]) -> None:
         raise _DoesNotFit("the value is another")
 
 
-_OPERATIONS: dict[Any, Callable[[dict[str, Any], dict[str, Any]], None]] = {
+_OPERATIONS: dict[str, Callable[[dict[str, Any], dict[str, Any]], None]] = {
     "add": _add,
     "copy": _copy,
     "move": _move,

@@ -36,13 +36,12 @@ def _merge_object(node: Node, target: _Object, patch: _Object) -> _Object:
     if directive == "delete":
         return {}
     _retain(target, patch)
-    orders: _Object = {}
+    orders = {key.removeprefix(_ORDER): change for key, change in patch.items() if key.startswith(_ORDER)}
+    before = {name: target.get(name) for name in orders}
     for key, change in patch.items():
         if key.startswith(_DELETE_FROM):
             _delete_primitives(target, key.removeprefix(_DELETE_FROM), change)
-        elif key.startswith(_ORDER):
-            orders[key.removeprefix(_ORDER)] = change
-        elif key in (_PATCH, _RETAIN_KEYS):
+        elif key in (_PATCH, _RETAIN_KEYS) or key.startswith(_ORDER):
             continue
         elif change is None:
             target.pop(key, None)
@@ -50,7 +49,7 @@ def _merge_object(node: Node, target: _Object, patch: _Object) -> _Object:
             target[key] = _merged(node.child(key), target.get(key), change, key)
     for key, order in orders.items():
         if isinstance(target.get(key), list):
-            target[key] = _in_order(node.child(key), target[key], order, key)
+            target[key] = _in_order(node.child(key), target[key], before[key], order, key)
     return target
 
 
@@ -119,7 +118,8 @@ def _delete_primitives(target: _Object, name: str, doomed: Any) -> None:
         target[name] = [item for item in target[name] if item not in doomed]
 
 
-def _in_order(node: Node, items: list[Any], order: Any, name: str) -> list[Any]:
+def _in_order(node: Node, items: list[Any], before: Any, order: Any, name: str) -> list[Any]:
+    """The items in the order asked for. Those the order does not name stay where they stood among those of before."""
     if not isinstance(order, list):
         raise MalformedPatch(f"{_ORDER}{name} must be a list")
     merge_key = node.merge_key
@@ -131,4 +131,6 @@ def _in_order(node: Node, items: list[Any], order: Any, name: str) -> list[Any]:
     for item in items:
         by_identity.setdefault(identity(item), []).append(item)
     wanted = [key for key in dict.fromkeys(map(identity, order)) if key in by_identity]
-    return [item for key in interleave(wanted, list(by_identity)) for item in by_identity[key]]
+    present = [key for key in dict.fromkeys(map(identity, before or ())) if key in by_identity]
+    unnamed = [key for key in by_identity if key not in present and key not in wanted]
+    return [item for key in interleave(wanted, present + unnamed) for item in by_identity[key]]
