@@ -187,6 +187,40 @@ def test_an_old_answer_does_not_bring_back_the_dead() -> None:
     run(main())
 
 
+def test_the_end_of_an_earlier_object_does_not_end_its_successor() -> None:
+    """Deleted, created again under the same name and observed, all before the watch told of the deletion."""
+
+    async def main() -> None:
+        server, seen = ScriptedServer(), list[Change]()
+        server.put("again")
+        async with running(a_cache(server)) as cache:
+            await cache.wait_synced()
+            cache.subscribe(lambda event: seen.append(event.change))
+            await asyncio.sleep(1)
+            server.remove("again")
+            cache.observe(msgspec.convert(server.put("again"), Pod))
+            await cache.wait_for_version(str(server.revision))
+        assert seen == [Change.ADDED, Change.DELETED, Change.ADDED]
+
+    run(main())
+
+
+def test_a_list_made_before_ones_own_write_does_not_undo_it() -> None:
+    async def main() -> None:
+        server, seen = ScriptedServer(), list[Change]()
+        async with running(a_cache(server)) as cache:
+            await cache.wait_synced()
+            cache.subscribe(lambda event: seen.append(event.change))
+            await asyncio.sleep(1)
+            server.stale_lists.append((server.revision, {}))
+            server.expire_streams()
+            cache.observe(msgspec.convert(server.put("mine"), Pod))
+            await cache.wait_for_version(str(server.revision))
+        assert seen == [Change.ADDED]
+
+    run(main())
+
+
 def test_a_stream_that_falls_silent_is_given_up() -> None:
     """A connection can die without a word; the server ends living streams itself, so silence beyond that is death."""
 
