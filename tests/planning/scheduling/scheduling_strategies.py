@@ -155,7 +155,7 @@ def pods(draw: st.DrawFn, name: str) -> Pod:
     affinity = st.builds(
         Affinity, node_affinity=node_affinities, pod_affinity=pod_affinities, pod_anti_affinity=pod_affinities
     )
-    overhead: dict[str, str | int | float] | None = draw(st.sampled_from([None, None, {"cpu": "500m"}]))
+    overheads: list[dict[str, str | int | float] | None] = [None, None, {"cpu": "500m"}]
     spec = PodSpec(
         containers=tuple(
             Container(ports=each.ports, resources=each.resources)
@@ -165,7 +165,7 @@ def pods(draw: st.DrawFn, name: str) -> Pod:
             Container(resources=each.resources, restart_policy=each.restart_policy)
             for each in draw(st.lists(containers, max_size=2 if fancy else 0))
         ),
-        overhead=overhead,
+        overhead=draw(st.sampled_from(overheads)),
         node_selector=draw(st.sampled_from([None, None, {"topology.kubernetes.io/zone": "a"}])),
         tolerations=draw(st.lists(tolerations, max_size=2).map(tuple)),
         affinity=draw(affinity) if fancy else None,

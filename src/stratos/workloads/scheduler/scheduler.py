@@ -14,6 +14,7 @@ from stratos.apis.pod import POD, Pod
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET, PodDisruptionBudget
 from stratos.base.clock import Clock
 from stratos.base.errors import StratosError
+from stratos.base.ids import IdSource
 from stratos.kube.controller import Manager
 from stratos.kube.recorder import EventRecorder
 from stratos.planning.scheduling.choice import choose_node
@@ -32,7 +33,7 @@ log = get_logger(__name__)
 
 
 class Scheduler:
-    """Add it, and its recorder, to the manager whose caches it uses. It serves pods whose ``schedulerName`` is its."""
+    """Serves the pods whose ``schedulerName`` is its. Most callers want `add_scheduler`."""
 
     def __init__(self, manager: Manager, recorder: EventRecorder, clock: Clock, name: str = DEFAULT_SCHEDULER) -> None:
         self._scheduler_name = name
@@ -163,3 +164,11 @@ def _budget(budget: PodDisruptionBudget) -> DisruptionBudget:
         allowed=budget.status.disruptions_allowed,
         disrupted=frozenset(budget.status.disrupted_pods),
     )
+
+
+def add_scheduler(manager: Manager, *, clock: Clock, ids: IdSource, name: str = DEFAULT_SCHEDULER) -> Scheduler:
+    """Make a scheduler and add it to ``manager``, together with its event recorder."""
+    recorder = EventRecorder(manager.client, name, clock=clock, ids=ids)
+    scheduler = Scheduler(manager, recorder, clock, name)
+    manager.add(recorder, scheduler)
+    return scheduler
