@@ -101,18 +101,16 @@ class Controller:
     async def run(self) -> None:
         """Work until stopped or cancelled."""
         workers = [asyncio.create_task(self._work(), name=f"{self.name}-{n}") for n in range(self._workers)]
-        resync = asyncio.create_task(self._resync(), name=f"{self.name}-resync")
         try:
-            await self._stopping.wait()
+            await self._resync_until_stopped()
         finally:
-            resync.cancel()
             self._queue.close()
             try:
                 await asyncio.wait(workers, timeout=self._grace_seconds)
             finally:
                 for worker in workers:
                     worker.cancel()
-            await asyncio.gather(*workers, resync, return_exceptions=True)
+            await asyncio.gather(*workers, return_exceptions=True)
 
     def stop(self) -> None:
         """Let `run` finish the reconciles under way and return."""
@@ -166,12 +164,17 @@ class Controller:
             log.error("reconcile crashed", error=error, **fields)
         return "failed"
 
-    async def _resync(self) -> None:
-        while self._resync_seconds is not None:
-            await asyncio.sleep(self._resync_seconds * self._rng.uniform(0.9, 1.1))
-            for source in self._sources:
-                for key in source():
-                    self._queue.add(key)
+    async def _resync_until_stopped(self) -> None:
+        while True:
+            pause = None if self._resync_seconds is None else self._resync_seconds * self._rng.uniform(0.9, 1.1)
+            try:
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+                    return
+            except TimeoutError:
+                for source in self._sources:
+                    for key in source():
+                        self._queue.add(key)
 
 
 class Manager:
