@@ -23,7 +23,7 @@ from stratos.apis.job import (
     Job,
     JobStatus,
 )
-from stratos.apis.meta import Condition, is_condition_true, with_condition
+from stratos.apis.meta import Condition, find_condition, is_condition_true, with_condition
 from stratos.apis.pod import Pod
 from stratos.workloads.job.failures import Failures, judge_failures
 from stratos.workloads.job.indexes import format_indexes, parse_indexes
@@ -32,6 +32,8 @@ from stratos.workloads.replicaset.plan import deletion_order
 
 _FIRST_BACKOFF_SECONDS = 10.0
 _LONGEST_BACKOFF_SECONDS = 600.0
+# The first condition says that the outcome is decided, the second that nothing runs any more.
+_DECIDED = {"FailureTarget": "Failed", "SuccessCriteriaMet": "Complete"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class _Progress:
     """What its pods and its earlier status add up to."""
 
     active: tuple[Pod, ...]
+    lingering: bool  # some pod has not ended yet, be it on its way out
     succeeded: int
     failures: Failures
     completed: frozenset[int]
@@ -113,7 +116,8 @@ def _progress(job: Job, pods: Sequence[Pod]) -> _Progress:
         )
         succeeded = len(completed)
     active = tuple(pod for pod in pods if is_active(pod))
-    return _Progress(active, succeeded, judge_failures(job, pods), completed)
+    lingering = any(not pod.finished for pod in pods)
+    return _Progress(active, lingering, succeeded, judge_failures(job, pods), completed)
 
 
 def _index_of(pod: Pod) -> int | None:
@@ -123,6 +127,10 @@ def _index_of(pod: Pod) -> int | None:
 
 def _verdict(job: Job, progress: _Progress, started: datetime | None, now: datetime) -> _Verdict | None:
     spec = job.spec
+    for decided, type_ in _DECIDED.items():  # what was decided once stays, whatever becomes of the pods
+        seen = find_condition(job.status.conditions, decided)
+        if seen is not None and seen.status == "True":
+            return _Verdict(type_, seen.reason, seen.message)
     if progress.failures.fatal is not None:
         return _Verdict("Failed", "PodFailurePolicy", progress.failures.fatal)
     if progress.failures.count > spec.backoff_limit:
@@ -145,9 +153,8 @@ def _seconds_left(job: Job, started: datetime | None, now: datetime) -> float | 
 
 def _plan_end(job: Job, progress: _Progress, started: datetime | None, verdict: _Verdict, now: datetime) -> JobPlan:
     conditions = job.status.conditions
-    # The first condition says that the outcome is decided, the second that nothing runs any more.
-    for type_ in ("SuccessCriteriaMet" if verdict.type == "Complete" else "FailureTarget", verdict.type):
-        if type_ == verdict.type and progress.active:
+    for type_ in (next(decided for decided, end in _DECIDED.items() if end == verdict.type), verdict.type):
+        if type_ == verdict.type and progress.lingering:
             break
         conditions = with_condition(conditions, type_, True, reason=verdict.reason, message=verdict.message, now=now)
     status = _status(job, progress, started, conditions, active=0)
