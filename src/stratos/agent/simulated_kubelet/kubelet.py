@@ -229,8 +229,8 @@ class SimulatedKubelet:
         if turn_off and not (failed and required):
             await self._network_up.wait()
             await asyncio.sleep(_SETTLING_SECONDS)
-            while any(run.phase == "Pending" for run in self._runs.values()):
-                await asyncio.sleep(1)
+            for run in tuple(self._runs.values()):
+                await run.begun.wait()
             await self._report()
             self._host.power_off()
 

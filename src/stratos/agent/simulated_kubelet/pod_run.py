@@ -54,6 +54,7 @@ class PodRun:
 
     def __init__(self, pod: Pod, pod_ip: str, room: PodRoom) -> None:
         self.pod = pod
+        self.begun = asyncio.Event()  # no longer pending
         self._room = room
         self._pod_ip = pod_ip
         self._stopping = asyncio.Event()
@@ -156,7 +157,9 @@ class PodRun:
         record.ready = behaviour.ready_after_seconds == 0
         await self._tell()
         if behaviour.output:
-            await self._room.writes.append_log(self.pod.metadata.key, container.name, behaviour.output)
+            await self._room.writes.append_log(
+                self.pod.metadata.key, container.name, behaviour.output, restarted=record.restarts > 0
+            )
         try:
             await self._live(record, behaviour)
         finally:
@@ -194,6 +197,7 @@ class PodRun:
 
     async def _end(self, containers: asyncio.Future[None]) -> None:
         """Stop what runs, say how it ended, and take the pod off the API server."""
+        self.begun.set()
         containers.cancel()
         await asyncio.wait((containers,))
         running = [record for record in self._record.containers if isinstance(record.state, Running)]
@@ -222,6 +226,8 @@ class PodRun:
             if status != self._told:
                 await self._room.writes.patch_pod_status(self.pod, status)
                 self._told = status
+                if status["phase"] != "Pending":
+                    self.begun.set()
 
     def _all_containers(self) -> tuple[Container, ...]:
         return (*(self.pod.spec.init_containers or ()), *self.pod.spec.containers)

@@ -43,16 +43,15 @@ class Writes:
             lambda: self._client.delete(POD, pod.metadata.key, grace_seconds=0, uid=pod.metadata.uid)
         )
 
-    async def append_log(self, key: str, container: str, text: str) -> None:
+    async def append_log(self, key: str, container: str, text: str, *, restarted: bool) -> None:
         """Hand over what a container printed. A server that keeps no logs for its nodes says no, and may."""
+        query = {"container": container, "restarted": str(restarted).lower()}
         namespace, _, name = key.partition("/")
         path = POD.path(namespace, name, "log")
 
         async def send() -> None:
             headers = {"content-type": "text/plain"}
-            await self._client.transport.request(
-                "POST", path, query={"container": container}, headers=headers, body=text.encode()
-            )
+            await self._client.transport.request("POST", path, query=query, headers=headers, body=text.encode())
 
         await self._until_taken(send)
 

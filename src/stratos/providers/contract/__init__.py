@@ -32,6 +32,7 @@ from stratos.providers.contract.machine import (
 )
 from stratos.providers.contract.node_class import FailureReason, NodeClassPart, PartFailure, ResolvedNodeClass
 from stratos.providers.contract.provider import Provider
+from stratos.providers.contract.rate_limited import ProviderMetrics, RateLimited
 from stratos.snapshot.machine import MachineState
 
 __all__ = [
@@ -60,7 +61,9 @@ __all__ = [
     "OutOfStock",
     "PartFailure",
     "Provider",
+    "ProviderMetrics",
     "QuotaExceeded",
+    "RateLimited",
     "ResolvedNodeClass",
     "SecurityGroup",
     "Subnet",

@@ -52,7 +52,7 @@ class Bootstrap:
     images_to_pull: tuple[str, ...] = ()
     image_pull_policy: ImagePullPolicy = ImagePullPolicy.REQUIRED
     power_off_when_ready: bool = False  # on the first boot only, once the node is ready and its images are pulled
-    extra_script: str = ""  # runs on the first boot, after the images
+    extra_script: str = ""  # runs on the first boot, before the node joins
 
 
 @dataclass(frozen=True, slots=True)
