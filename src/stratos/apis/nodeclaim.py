@@ -45,6 +45,7 @@ class ClaimCondition(StrEnum):
     WOKEN = "Woken"  # False: the last wake failed, or somebody else changed what it did
     READY = "Ready"  # its node takes pods
     DRAINED = "Drained"  # no pods are left that would have to move
+    ENDED = "Ended"  # False: the cloud could not end its machine yet
 
 
 class Decision(Struct):
@@ -65,6 +66,7 @@ class NodeClaimSpec(Struct):
     wanted: Annotated[Wanted, described("What the machine should come to.")]
     wakes: Annotated[Count, described("How often it has been woken; with the uid, the token of a start.")] = 0
     capacity_type: Annotated[str, described("on-demand or spot.")] = "on-demand"
+    zone: Annotated[str, described("The zone to try first. Empty: any.")] = ""
     decision: Annotated[Decision | None, described("Why the wish is what it is.")] = None
 
 

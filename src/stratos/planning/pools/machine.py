@@ -157,12 +157,12 @@ def wake_is_due(claim: NodeClaim) -> bool:
 
 def wake_refused(claim: NodeClaim, reason: str, message: str, now: datetime) -> NodeClaimStatus:
     """The status after the cloud said no to a start: that wake is spent, and the pool decides anew."""
+    others = tuple(held for held in claim.status.conditions if held.type != ClaimCondition.WOKEN)
     return msgspec.structs.replace(
         claim.status,
         wakes_done=claim.spec.wakes,
-        conditions=with_condition(
-            claim.status.conditions, ClaimCondition.WOKEN, False, reason=reason, message=message, now=now
-        ),
+        # Set afresh, so that its time is that of this refusal and not of the first in a row.
+        conditions=with_condition(others, ClaimCondition.WOKEN, False, reason=reason, message=message, now=now),
     )
 
 

@@ -1,0 +1,140 @@
+"""Which pool serves a waiting pod. Several may match; exactly one acts, and all of them agree which.
+
+A pool matches when the scheduler would accept one of its nodes, empty but for its DaemonSets: node selector, required
+affinity and taints are held against the labels and taints its nodes carry, requests against what they offer. Of those
+that match, the first wins that
+
+1. has machines under way for this very pod,
+2. can serve it soonest: something under way or standing by, then something to launch, then nothing at all,
+3. carries more of the labels the pod asks for itself, rather than being let through on well-known ones,
+4. costs less by the hour,
+5. comes first by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from stratos.base.quantity import format_amount
+from stratos.base.selectors import LabelSelector, Operator
+from stratos.planning.scheduling.nodes import NodeDescription
+from stratos.planning.scheduling.requirements import NodeRules, PodRequirements
+from stratos.planning.scheduling.rules import matches_node, untolerated_taint
+
+_TOLERATED_PREFIXES = ("kubernetes.io/", "node.kubernetes.io/", "topology.kubernetes.io/", "node-role.kubernetes.io/")
+
+
+class Speed(IntEnum):
+    """How soon a pool can give a machine."""
+
+    AT_HAND = 0  # one is under way, or stands by
+    TO_LAUNCH = 1
+    NOTHING_LEFT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOffer:
+    """What a pool's nodes look like, and how soon there can be one more."""
+
+    pool: str
+    nodes: tuple[NodeDescription, ...]  # in service; allocatable is what DaemonSets leave; they may differ by zone
+    own_labels: frozenset[str]  # the keys that the pool's template puts on them
+    speed: Speed
+    price_usd_per_hour: float = 0.0
+    promised: frozenset[str] = frozenset()  # pods (namespace/name) that machines are under way for
+    certain: bool = False  # the nodes are there: labels they do not show, they do not have
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    pool: str | None
+    report: tuple[str, ...]  # why the others were not chosen
+
+
+def why_not(asks: PodRequirements, offer: PoolOffer) -> str:
+    """Why no node of the pool would do for such pods. Empty when one would."""
+    reason = "it has no nodes to offer"
+    for node in offer.nodes:
+        rules = asks.node_rules if offer.certain else _without_unknown(asks.node_rules, node)
+        reason = _why_not_node(rules, node) or _too_small(asks, node)
+        if not reason:
+            return ""
+    return reason
+
+
+def choose_pool(pod: str, asks: PodRequirements, offers: Sequence[PoolOffer]) -> Verdict:
+    """The one pool that acts for ``pod``; the same for whoever asks with the same offers."""
+    rules = asks.node_rules
+    refused = {offer.pool: why_not(asks, offer) for offer in offers}
+    matching = [offer for offer in offers if not refused[offer.pool]]
+    if not matching:
+        return Verdict(None, tuple(f"pool {pool}: {reason}" for pool, reason in sorted(refused.items())))
+
+    def rank(offer: PoolOffer) -> tuple[bool, Speed, int, float, str]:
+        return (
+            pod not in offer.promised,
+            offer.speed,
+            -len(_keys(rules) & offer.own_labels),
+            offer.price_usd_per_hour,
+            offer.pool,
+        )
+
+    first, *others = sorted(matching, key=rank)
+    lines = [f"pool {offer.pool}: matches too, but {_loses(first, offer, pod, rules)}" for offer in others]
+    lines += [f"pool {pool}: {reason}" for pool, reason in sorted(refused.items()) if reason]
+    return Verdict(first.pool, tuple(lines))
+
+
+def _loses(winner: PoolOffer, loser: PoolOffer, pod: str, rules: NodeRules) -> str:
+    if pod in winner.promised and pod not in loser.promised:
+        return f"{winner.pool} has a machine under way for it"
+    if winner.speed != loser.speed:
+        return f"{winner.pool} can serve it sooner"
+    if len(_keys(rules) & winner.own_labels) != len(_keys(rules) & loser.own_labels):
+        return f"{winner.pool} is what the pod asks for more exactly"
+    if winner.price_usd_per_hour != loser.price_usd_per_hour:
+        return f"{winner.pool} costs less by the hour"
+    return f"{winner.pool} comes first by name"
+
+
+def _why_not_node(rules: NodeRules, node: NodeDescription) -> str:
+    taint = untolerated_taint(rules, node)
+    if taint is not None:
+        return f"the pod does not tolerate its taint {taint.key}={taint.value}:{taint.effect}"
+    for requirement in rules.selector.requirements:
+        if not requirement.matches(node.labels):
+            return f"the pod selects {requirement}, its nodes have {requirement.key}={node.labels.get(requirement.key)}"
+    return "" if matches_node(rules, node) else "the pod's required node affinity selects none of its nodes"
+
+
+def _too_small(asks: PodRequirements, node: NodeDescription) -> str:
+    for resource, amount in asks.requests:
+        offered = node.allocatable.get(resource, 0)
+        if amount > offered:
+            asked, given = format_amount(resource, amount), format_amount(resource, max(0, offered))
+            return f"the pod asks for {asked} {resource}, an empty node of it offers {given}"
+    return ""
+
+
+def _without_unknown(rules: NodeRules, node: NodeDescription) -> NodeRules:
+    """``rules`` without the well-known labels that nobody can foretell for a node that is not there yet."""
+    kept = tuple(
+        requirement
+        for requirement in rules.selector.requirements
+        if requirement.key in node.labels or not requirement.key.startswith(_TOLERATED_PREFIXES)
+    )
+    return replace(rules, selector=LabelSelector(kept))
+
+
+def _keys(rules: NodeRules) -> frozenset[str]:
+    """The labels a pod asks to be there."""
+    return frozenset(_demanded(rules.selector)).union(
+        *(_demanded(term.labels) for term in rules.required or ()),
+    )
+
+
+def _demanded(selector: LabelSelector) -> Iterable[str]:
+    asking = (Operator.IN, Operator.EXISTS, Operator.GT, Operator.LT)
+    return (requirement.key for requirement in selector.requirements if requirement.operator in asking)

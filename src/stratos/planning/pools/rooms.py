@@ -1,0 +1,101 @@
+"""The nodes of a pool as they will be once in service: what a waiting pod would find there.
+
+A machine that stands by, starts or warms up has a node that is closed, or none yet. Its room is that node without what
+passes (cordon, standby and start-up taints), filled with what runs there and with the DaemonSets that will.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stratos.apis import labels
+from stratos.apis.daemonset import DaemonSet
+from stratos.apis.node import Node
+from stratos.apis.nodepool import NodePool
+from stratos.apis.pod import Pod
+from stratos.planning.pools.daemons import daemons_on
+from stratos.planning.pools.nodes import NOT_READY_TAINT, STANDBY_TAINT
+from stratos.planning.scheduling.nodes import NodeDescription, describe_node
+from stratos.planning.scheduling.placement import PlacedPod
+from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
+from stratos.snapshot.pool import LaunchShape
+
+_OWN_PREFIX = "stratos.sh/"
+_PASSING_KEYS = frozenset(
+    f"node.kubernetes.io/{name}" for name in ("not-ready", "unreachable", "unschedulable", "network-unavailable")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One node in service, as planned: ``held`` runs there already or surely will."""
+
+    name: str
+    node: NodeDescription
+    held: tuple[PlacedPod, ...]
+    slot: str = ""  # of the rooms that share a slot only one can be had
+
+
+def node_labels(pool: NodePool) -> dict[str, str]:
+    """What every node of the pool carries because of the pool."""
+    template = pool.spec.template
+    copied = {key: value for key, value in template.labels.items() if not key.startswith(_OWN_PREFIX)}
+    return copied | {labels.POOL: pool.metadata.name, labels.STATE: "running", labels.CAPACITY_TYPE: "on-demand"}
+
+
+def future_node(pool: NodePool, shape: LaunchShape, name: str, zone: str) -> NodeDescription:
+    """The node of a machine that has yet to join."""
+    known = {
+        labels.HOSTNAME: name,
+        labels.ARCH: shape.arch,
+        labels.OS: "linux",
+        labels.INSTANCE_TYPE: shape.instance_type,
+        labels.REGION: shape.region,
+        labels.ZONE: zone or next(iter(shape.zones), ""),
+    }
+    return NodeDescription(
+        name=name,
+        labels={**shape.labels, **{key: value for key, value in known.items() if value}, **node_labels(pool)},
+        taints=(*shape.taints, *pool.spec.template.taints),
+        allocatable=shape.allocatable,
+    )
+
+
+def serving_node(pool: NodePool, node: Node, shape: LaunchShape | None) -> NodeDescription:
+    """A node that is there, as it will be in service."""
+    template = pool.spec.template
+    passing = {(taint.key, taint.effect) for taint in (STANDBY_TAINT, NOT_READY_TAINT, *template.startup_taints)}
+    described = describe_node(node)
+    kept = [
+        taint
+        for taint in described.taints
+        if (taint.key, taint.effect) not in passing and taint.key not in _PASSING_KEYS
+    ]
+    return NodeDescription(
+        name=described.name,
+        labels={**described.labels, **node_labels(pool)},
+        taints=tuple(dict.fromkeys((*kept, *template.taints))),
+        allocatable=described.allocatable or (shape.allocatable if shape else {}),
+    )
+
+
+def furnish(name: str, node: NodeDescription, daemon_sets: Sequence[DaemonSet], pods: Sequence[Pod] = ()) -> Room:
+    """The room of ``node``: with its ``pods``, and with the DaemonSets that have no pod there yet."""
+    staying = [pod for pod in pods if not pod.finished]
+    present = {
+        f"{pod.metadata.namespace}/{owner.name}" for pod in staying if (owner := pod.metadata.controller) is not None
+    }
+    coming = daemons_on(daemon_sets, node)
+    return Room(
+        name=name,
+        node=node,
+        held=(
+            *(_placed(pod.metadata.key, requirements_of(pod)) for pod in staying),
+            *(_placed(f"{node.name}/{key}", asks) for key, asks in coming.items() if key not in present),
+        ),
+    )
+
+
+def _placed(key: str, requirements: PodRequirements) -> PlacedPod:
+    return PlacedPod(key=key, requirements=requirements)
