@@ -1,8 +1,8 @@
 """The few kinds the server itself looks at while it serves others, kept decoded in memory.
 
 Roles and bindings, webhook configurations, priority classes, namespaces, service accounts, services and limit ranges
-bear on other requests, so they are asked for all the time. Whoever owns the storage calls `put` and `remove` when a change is
-published, before the writer gets its answer: then a write is effective when it is acknowledged.
+bear on other requests, so they are asked for all the time. Whoever owns the storage calls `put` and `remove` when a
+change is published, before the writer gets its answer: then a write is effective when it is acknowledged.
 """
 
 from __future__ import annotations
