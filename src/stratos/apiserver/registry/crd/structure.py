@@ -175,8 +175,8 @@ def _check_rules(source: Source, at: str) -> Problems:
             yield from _check_expression(message, f"{rule_at}.messageExpression")
         if "message" in rule and not rule["message"].strip():
             yield invalid(f"{rule_at}.message", rule["message"], "message must be non-empty if specified")
-        if rule.get("optionalOldSelf"):
-            yield not_supported(f"{rule_at}.optionalOldSelf", True, ("false",))
+        if rule.get("optionalOldSelf") and "oldSelf" not in expression:
+            yield invalid(f"{rule_at}.optionalOldSelf", True, "may not be set if oldSelf is not used in rule")
         if (reason := rule.get("reason")) and reason not in _REASONS:
             yield not_supported(f"{rule_at}.reason", reason, _REASONS)
         if (path := rule.get("fieldPath")) and not _leads_somewhere(source, path):

@@ -131,6 +131,7 @@ def _in_order(node: Node, items: list[Any], before: Any, order: Any, name: str) 
     for item in items:
         by_identity.setdefault(identity(item), []).append(item)
     wanted = [key for key in dict.fromkeys(map(identity, order)) if key in by_identity]
-    present = [key for key in dict.fromkeys(map(identity, before or ())) if key in by_identity]
+    former = before if isinstance(before, list) else []
+    present = [key for key in dict.fromkeys(map(identity, former)) if key in by_identity]
     unnamed = [key for key in by_identity if key not in present and key not in wanted]
     return [item for key in interleave(wanted, present + unnamed) for item in by_identity[key]]

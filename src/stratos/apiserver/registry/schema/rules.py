@@ -26,6 +26,7 @@ _TYPE_NAMES = frozenset({"bool", "bytes", "double", "duration", "dyn", "int", "l
 )
 _NATIVE_FUNCTIONS = _TYPE_NAMES | frozenset(
     {"contains", "endsWith", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours"}
+    | {"hasValue", "none", "of", "ofNonZeroValue", "optMap", "optional", "or", "orValue", "value"}
     | {"getMilliseconds", "getMinutes", "getMonth", "getSeconds", "has", "matches", "max", "min", "size", "startsWith"}
 )
 _RESERVED = frozenset(
@@ -101,12 +102,16 @@ def _check(node: Node, value: Any, old: Any, path: Path, problems: list[FieldPro
 
 
 def _check_node(node: Node, value: Any, old: Any, path: Path, problems: list[FieldProblem]) -> None:
-    variables = {"self": _as_cel(node, value)}
-    if old is not _NO_OLD_VALUE:
-        variables["oldSelf"] = _as_cel(node, old)
+    current = _as_cel(node, value)
+    former = old if old is _NO_OLD_VALUE else _as_cel(node, old)
     for source in node.rules:
         rule = compile_rule(source["rule"])
-        if rule.compares and "oldSelf" not in variables:
+        variables = {"self": current}
+        if source.get("optionalOldSelf"):
+            variables["oldSelf"] = _optional(former)
+        elif former is not _NO_OLD_VALUE:
+            variables["oldSelf"] = former
+        elif rule.compares:
             continue
         try:
             passed = rule.evaluate(variables)
@@ -116,6 +121,12 @@ def _check_node(node: Node, value: Any, old: Any, path: Path, problems: list[Fie
             continue
         if passed is not True:
             problems.append(_problem(source, node, path, _message(source, variables)))
+
+
+def _optional(former: Any) -> Any:
+    from cel import OptionalValue
+
+    return OptionalValue.none() if former is _NO_OLD_VALUE else OptionalValue.of(former)
 
 
 def _message(source: Mapping[str, Any], variables: Mapping[str, Any]) -> str:
