@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 
 from stratos.apiserver.auth.contract import User
+from stratos.apiserver.http import protobuf
 from stratos.apiserver.http.patches import unsupported_media_type
 from stratos.apiserver.http.request import Request
 from stratos.apiserver.registry.json_values import decode_json
@@ -27,8 +28,10 @@ async def read_body(request: Request, options: WriteOptions, resource: Resource)
         obj, duplicates = decode_body(body)
     elif media_type in ("application/yaml", "application/x-yaml"):
         obj, duplicates = decode_yaml(body), ()
+    elif media_type == protobuf.MEDIA_TYPE and not resource.custom:
+        obj, duplicates = protobuf.decode_protobuf(body), ()
     else:
-        raise unsupported_media_type("application/json, application/yaml")
+        raise unsupported_media_type("application/json, application/yaml, application/vnd.kubernetes.protobuf")
     report_strictly(resource, [f'duplicate field "{path}"' for path in duplicates], options)
     return obj
 
@@ -78,7 +81,8 @@ async def delete_options(request: Request, user: User) -> tuple[DeleteOptions, W
     body = await request.body()
     given: Obj = {}
     if body:
-        decoded, _ = decode_body(body)
+        sent_as_protobuf = request.header(b"content-type").startswith(protobuf.MEDIA_TYPE)
+        decoded = protobuf.decode_protobuf(body) if sent_as_protobuf else decode_body(body)[0]
         if not isinstance(decoded, dict):
             raise bad_request("the body of a deletion must be a DeleteOptions object")
         given = decoded
