@@ -31,6 +31,7 @@ from stratos.kube.in_process import InProcessTransport
 from stratos.testing.virtual_time import VirtualClock
 from stratos.workloads.daemonset.plan import target_node
 from stratos.workloads.run import workload_controllers
+from stratos.workloads.shared import BY_NODE
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -183,7 +184,7 @@ class Hosts:
                 return
 
     def _load(self, node: Node) -> int:
-        return sum(pod.spec.node_name == node.metadata.name for pod in self._pods)
+        return len(self._pods.by_index(BY_NODE, node.metadata.name))
 
     async def _live(self, key: str, pod: Pod) -> Requeue | None:
         started = pod.status.start_time

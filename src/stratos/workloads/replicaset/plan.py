@@ -31,7 +31,7 @@ def plan_replica_set(replica_set: ReplicaSet, pods: Sequence[Pod], now: datetime
     leaving = replica_set.metadata.deletion_timestamp is not None
     return ReplicaSetPlan(
         create=0 if leaving else max(0, -surplus),
-        delete=() if leaving else tuple(deletion_order(active)[: max(0, surplus)]),
+        delete=() if leaving or surplus <= 0 else tuple(deletion_order(active)[:surplus]),
         status=_status(replica_set, active, now),
         check_again_seconds=earliest(
             *(seconds_until_available(pod, replica_set.spec.min_ready_seconds, now) or None for pod in active)
