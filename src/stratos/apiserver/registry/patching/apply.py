@@ -75,7 +75,7 @@ def apply(
         _merge(root, result, applied)
         changed, _ = changes(root, _tracked(live), _tracked(result))
         others = _without_conflicts(others, changed, force=force)
-        if mine is not None:
+        if mine is not None and _fields(mine) != declared:
             owned: FieldSet = {}
             for entry in others:
                 owned = union(owned, _fields(entry)) if owned and _fields(entry) else owned or _fields(entry)
@@ -143,7 +143,7 @@ def _entries(obj: Obj) -> list[Entry]:
 def _given_entries(old: Obj | None, new: Obj) -> list[Entry]:
     before = _entries(old) if old is not None else []
     given = (new.get("metadata") or {}).get("managedFields")
-    if old is None or given is None:
+    if old is None or given is None or given == before:
         return before
     if not any(given):
         return []  # the customary ways to start afresh: no entry, or one that is empty
@@ -261,7 +261,10 @@ def _described(entry: Entry) -> str:
 
 def _merge(node: Node, target: Obj, applied: Obj) -> None:
     for key, value in applied.items():
-        target[key] = _merged(node.child(key), target.get(key), value)
+        if type(value) is dict or type(value) is list:
+            target[key] = _merged(node.child(key), target.get(key), value)
+        else:
+            target[key] = value
 
 
 def _merged(node: Node, value: Any, applied: Any) -> Any:
