@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from stratos.apiserver.admission.contract import AdmissionRequest
 from stratos.apiserver.admission.limits import LimitRanger
+from stratos.apiserver.admission.namespaces import NamespaceLifecycle
 from stratos.apiserver.admission.plugins import Plugin
 from stratos.apiserver.admission.pods import DefaultTolerationSeconds, PriorityAdmission, ServiceAccountAdmission
 from stratos.apiserver.admission.roles import RoleEscalation
@@ -40,6 +41,7 @@ class AdmissionChain:
 
 def builtin_plugins(objects: ObservedObjects, authorizer: RbacAuthorizer) -> list[Plugin]:
     return [
+        NamespaceLifecycle(objects),
         LimitRanger(objects),
         ServiceAccountAdmission(objects),
         PriorityAdmission(objects),
