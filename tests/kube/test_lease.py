@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from stratos.apis.lease import LEASE
 from stratos.base.errors import Unavailable
 from stratos.kube.client import Client
 from stratos.kube.lease import LeaderElector
-from stratos.kube.transport import NOTHING, Mapping, Response, StreamResponse, Transport
+from stratos.kube.transport import NOTHING, Response, StreamResponse, Transport
 from stratos.testing.virtual_time import VirtualClock, run
 
 KEY = "kube-system/stratos"

@@ -28,7 +28,7 @@ from stratos.apiserver.registry.resource import Obj, ScalePaths
 from stratos.base.selectors import from_label_selector
 
 _REVISIONS_KEPT = 10
-_SCALE = ScalePaths(".spec.replicas", ".status.replicas", ".status.selector")
+_SCALE = ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector")
 
 
 def validate_template_selector(spec: dict[str, Any], owner: str) -> Problems:
