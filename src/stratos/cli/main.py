@@ -1,0 +1,111 @@
+"""The ``stratos`` command. Each subcommand lives in a module of its own, imported when it is asked for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stratos.base.errors import StratosError
+
+app = typer.Typer(
+    name="stratos",
+    help="Every workload gets the right machine, already warm, at the lowest price, on any cluster.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+get_app = typer.Typer(help="List what Stratos looks after.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(get_app, name="get")
+
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", help="Which cluster. Default: KUBECONFIG, the one `stratos up` runs, ~/.kube/config."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+@app.command()
+def up(
+    cloud: Annotated[str, typer.Option(help="Where machines come from; sim is the simulated cloud.")] = "sim",
+    speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Run this many times as fast as real time.")] = 1.0,
+    data_dir: Annotated[Path, typer.Option(help="Where everything is kept; started again there, it resumes.")] = Path(
+        "~/.stratos"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the Kubernetes API; 0 takes a free one.")] = 6443,
+    file: Annotated[list[Path] | None, typer.Option("--file", "-f", help="Manifests to apply once it runs.")] = None,
+) -> None:
+    """Run a whole cluster in this process: Kubernetes API, scheduler, controllers, and a simulated cloud."""
+    from stratos.cli.up import run_up
+
+    run_up(cloud, speed, data_dir.expanduser(), port, file or [])
+
+
+@app.command()
+def demo(
+    scenario: Annotated[str, typer.Argument(help="ci, llm or scale-to-zero.")] = "ci",
+    json_output: Json = False,
+    seed: Annotated[int, typer.Option(help="Of all chance in it.")] = 1,
+) -> None:
+    """Play a founding use case in virtual time, and show what a warm pool changes. Fails if the promise is not kept."""
+    from stratos.cli.demo import run_demo
+
+    sys.exit(run_demo(scenario, seed=seed, as_json=json_output))
+
+
+@app.command()
+def explain(
+    what: Annotated[str, typer.Argument(help="pod/NAME, node/NAME or nodepool/NAME.")],
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Of a pod.")] = "default",
+    json_output: Json = False,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Tell why something is where it is, or why it still waits."""
+    from stratos.cli.explain import run_explain
+
+    run_explain(what, namespace, as_json=json_output, kubeconfig=kubeconfig)
+
+
+@get_app.command("pools")
+def get_pools(json_output: Json = False, kubeconfig: Kubeconfig = None) -> None:
+    """Warm pools, their machines and what they cost."""
+    from stratos.cli.pools import run_get_pools
+
+    run_get_pools(as_json=json_output, kubeconfig=kubeconfig)
+
+
+@app.command()
+def crds() -> None:
+    """Print the CustomResourceDefinitions, ready for `kubectl apply -f -`."""
+    from stratos.cli.crds import run_crds
+
+    run_crds()
+
+
+@app.command()
+def sim(
+    seed: Annotated[int, typer.Option(help="The first seed; a failing one is printed and replays identically.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds in a row.")] = 1,
+    hours: Annotated[float, typer.Option(min=0.01, help="How long each simulated run is.")] = 2.0,
+    faults: Annotated[str, typer.Option(help="Which faults to inject, by name, separated by commas; all or none.")] = (
+        "all"
+    ),
+    json_output: Json = False,
+) -> None:
+    """Run the real controllers through simulated bad days, and check the laws all along."""
+    from stratos.cli.sim import run_sim
+
+    sys.exit(run_sim(seed, seeds, hours, faults, as_json=json_output))
+
+
+def main() -> None:
+    try:
+        app()
+    except StratosError as error:
+        print(error.explain(), file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
