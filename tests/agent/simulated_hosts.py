@@ -107,13 +107,13 @@ class World:
 
     async def wait_condition(self, node: str, type_: str, status: str) -> None:
         async def as_wanted() -> bool:
-            return condition(await self.node(node), type_).get("status") == status
+            return bool(condition(await self.node(node), type_).get("status") == status)
 
         await wait_until(as_wanted)
 
     async def wait_phase(self, name: str, phase: str) -> dict[str, Any]:
         async def as_wanted() -> bool:
-            return (await self.pod(name))["status"].get("phase") == phase
+            return bool((await self.pod(name))["status"].get("phase") == phase)
 
         await wait_until(as_wanted)
         return await self.pod(name)
@@ -123,7 +123,7 @@ class World:
 
         async def as_wanted() -> bool:
             statuses = (await self.pod(name))["status"].get("containerStatuses") or [{"state": {}}]
-            return statuses[0]["state"].get("waiting", {}).get("reason") == reason
+            return bool(statuses[0]["state"].get("waiting", {}).get("reason") == reason)
 
         await wait_until(as_wanted)
         return await self.pod(name)

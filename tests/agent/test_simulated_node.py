@@ -233,7 +233,7 @@ def test_the_api_server_may_be_away_while_a_host_boots() -> None:
             world.mend_server()
 
             async def joined() -> bool:
-                return condition(await world.node(), "Ready")["status"] == "True"
+                return bool(condition(await world.node(), "Ready")["status"] == "True")
 
             await wait_until(joined, patience_seconds=30)
 

@@ -44,6 +44,7 @@ from stratos.providers.simulated.hypervisor import Hypervisor
 from stratos.providers.simulated.machines import Cost, SimulatedMachine, launched_machine
 from stratos.providers.simulated.market import DiskPrices, Quota, Stock, Toll
 from stratos.providers.simulated.resolve import resolve_node_class
+from stratos.providers.simulated.saved import load_machines, save_machines
 from stratos.providers.simulated.timings import Duration, TimingTable
 
 T = TypeVar("T")
@@ -259,6 +260,22 @@ class SimulatedCloud:
                 machine.reclaim_timer.cancel()
         await self._hypervisor.cut_power(tuple(self._machines.values()))
 
+    def save(self) -> bytes:
+        """All machines, their disks and their costs, for `restore` in a later process."""
+        for machine in self._machines.values():
+            machine.settle(self._clock.monotonic())
+        return save_machines(self._machines.values())
+
+    def restore(self, saved: bytes) -> None:
+        """Go on from where another cloud was saved: machines that were up boot again, as after a power failure.
+
+        Raises `Invalid` when the bytes are not what `save` gave.
+        """
+        for machine in load_machines(saved, self._clock.monotonic()):
+            self._machines[machine.seen.id] = machine
+            self._machine_by_token[machine.request.token] = machine
+            self._hypervisor.resume(machine)
+
     # --- how calls go ---
 
     async def _call(self, operation: str, target: str, effect: Callable[[], T]) -> T:
@@ -364,7 +381,7 @@ class SimulatedCloud:
         disks = request.disks or (Disk("/dev/xvda", DEFAULT_DISK_GIB),)
         prices = self.options.disk_prices
         machine = launched_machine(
-            machine_id=f"i-{self._chance_of_machines.getrandbits(68):017x}",
+            machine_id=self._new_id(),
             number=len(self._machines),
             region=self.catalog.region,
             request=request,
@@ -377,6 +394,13 @@ class SimulatedCloud:
         )
         self._machines[machine.seen.id] = machine
         return machine
+
+    def _new_id(self) -> str:
+        while True:
+            # A restored cloud may draw the ids of its former life again.
+            machine_id = f"i-{self._chance_of_machines.getrandbits(68):017x}"
+            if machine_id not in self._machines:
+                return machine_id
 
     def _start(self, machine: SimulatedMachine, token: str) -> None:
         if token in machine.start_tokens:

@@ -71,6 +71,20 @@ class Hypervisor:
 
         self._later(machine, self._timings_of(machine).terminate.draw(self._rng), terminated)
 
+    def resume(self, machine: SimulatedMachine) -> None:
+        """After `cut_power`, in this process or another: what was up comes up, what was going down is down."""
+        match machine.seen.state:
+            case MachineState.PENDING if not machine.boots:
+                self.cold_boot(machine)
+            case MachineState.PENDING | MachineState.RUNNING:
+                self.start(machine)
+            case MachineState.STOPPING:
+                self._enter(machine, MachineState.STOPPED, machine.seen.state_reason)
+            case MachineState.SHUTTING_DOWN:
+                self._enter(machine, MachineState.TERMINATED, machine.seen.state_reason)
+            case MachineState.STOPPED | MachineState.TERMINATED:
+                self._changed(machine)
+
     async def cut_power(self, machines: tuple[SimulatedMachine, ...]) -> None:
         """Everything ends where it is, and nothing happens any more."""
         software = [machine.software for machine in machines if machine.software]
