@@ -123,8 +123,10 @@ def _duration(annotations: Mapping[str, str], key: str) -> float | None:
 
 
 def _number(annotations: Mapping[str, str], key: str, usual: float) -> float:
+    """A plain number, not below zero."""
     text = annotations.get(key)
-    try:
-        return usual if text is None else float(text)
-    except ValueError as error:
-        raise Invalid(f"annotation {key}: {text!r} is not a number") from error
+    if text is None:
+        return usual
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        raise Invalid(f"annotation {key}: {text!r} is not a number", hint="write a number such as 90 or 1.5")
+    return float(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from stratos.apis.awsnodeclass import AWSNodeClass, AWSNodeClassSpec, KubeletSettings
+from stratos.apis.awsnodeclass import AWSNodeClass, AWSNodeClassSpec, KubeletSettings, SpotConfig
 from stratos.apis.meta import KubeObject
 from stratos.apis.simnodeclass import SimNodeClass, SimNodeClassSpec
 from stratos.base.errors import FieldProblem, Invalid, NotFound
@@ -63,7 +63,7 @@ def _resolve_aws(node_class: AWSNodeClass, lookup: _Lookup, catalog: Catalog, cl
         instance_profile=lookup.instance_profile(spec, f"stratos-{cluster_name}-{node_class.metadata.name}"),
         failures=tuple(lookup.failures),
         spot_instance_types=spot.instance_types if spot else (),
-        spot_max_price_usd_per_hour=float(spot.max_price) if spot and spot.max_price else None,
+        spot_max_price_usd_per_hour=_max_price(spot),
         disks=tuple(
             Disk(
                 device_name=mapping.device_name,
@@ -108,6 +108,19 @@ def _instance_type(name: str, field: str, catalog: Catalog) -> InstanceType:
     except NotFound as error:
         problem = FieldProblem(field, "FieldValueInvalid", error.message)
         raise Invalid(f"{field}: {error.message}", problems=(problem,), hint=error.hint) from error
+
+
+def _max_price(spot: SpotConfig | None) -> float | None:
+    """The limit that a class sets on spot prices; None: the on-demand price."""
+    if spot is None or not spot.max_price:
+        return None
+    try:
+        return float(spot.max_price)
+    except ValueError as error:
+        message = f"{spot.max_price!r} is not a price"
+        problem = FieldProblem("spec.spotConfig.maxPrice", "FieldValueInvalid", message)
+        hint = "write US dollars per hour, such as 0.05"
+        raise Invalid(f"{problem.field}: {message}", problems=(problem,), hint=hint) from error
 
 
 class _Lookup:
