@@ -29,7 +29,6 @@ from stratos.apis.pod import (
 NAMESPACES = {"blue": {"team": "a"}, "green": {"team": "b"}}
 TOPOLOGY_KEYS = ("kubernetes.io/hostname", "topology.kubernetes.io/zone", "rack")
 
-quantities = st.sampled_from([None, "0", "1", "2", "3"])
 label_values = st.sampled_from(["a", "b", "2"])
 # Few values, so that pods often belong together.
 pod_labels = st.sampled_from([{"app": "a"}, {"app": "a"}, {"app": "a", "track": "b"}, {"app": "b", "track": "b"}, {}])
@@ -108,7 +107,11 @@ node_affinities = _optional(
     )
 )
 spread_constraints = st.builds(
-    TopologySpreadConstraint,
+    lambda when_unsatisfiable, min_domains, **rest: TopologySpreadConstraint(
+        when_unsatisfiable=when_unsatisfiable,
+        min_domains=min_domains if when_unsatisfiable == "DoNotSchedule" else None,
+        **rest,
+    ),
     max_skew=st.integers(1, 2),
     topology_key=st.sampled_from(TOPOLOGY_KEYS),
     when_unsatisfiable=st.sampled_from(["DoNotSchedule", "DoNotSchedule", "ScheduleAnyway"]),
@@ -124,16 +127,20 @@ taints = st.builds(
     value=st.sampled_from(["", "x"]),
     effect=st.sampled_from(["NoSchedule", "NoExecute", "PreferNoSchedule"]),
 )
-tolerations = st.builds(
-    Toleration,
-    key=st.sampled_from(["", "dedicated", "node.kubernetes.io/unschedulable"]),
-    operator=st.sampled_from(["Equal", "Exists"]),
-    value=st.sampled_from(["", "x"]),
-    effect=st.sampled_from(["", "NoSchedule", "NoExecute"]),
+tolerations = st.sampled_from(
+    [
+        Toleration(operator="Exists"),
+        Toleration(operator="Exists", effect="NoExecute"),
+        Toleration(key="dedicated", operator="Exists"),
+        Toleration(key="dedicated", value="x"),
+        Toleration(key="dedicated", value="", effect="NoSchedule"),
+        Toleration(key="node.kubernetes.io/unschedulable", operator="Exists", effect="NoSchedule"),
+    ]
 )
-requests = st.dictionaries(
-    st.sampled_from(["cpu", "memory", "example.com/gpu"]), st.sampled_from(["0", "500m", "1", "2"]), max_size=2
+requests = st.fixed_dictionaries(
+    {}, optional={"cpu": st.sampled_from(["0", "500m", "1", "2"]), "memory": st.sampled_from(["0", "1", "2"])}
 )
+gpus = st.sampled_from([{}, {}, {}, {"example.com/gpu": "1"}, {"example.com/gpu": "2"}])
 ports = st.builds(
     ContainerPort,
     container_port=st.just(80),
@@ -144,7 +151,9 @@ ports = st.builds(
 containers = st.builds(
     Container,
     ports=_optional(_few(ports, 1)),
-    resources=st.builds(ResourceRequirements, requests=_optional(requests)),
+    resources=st.builds(
+        lambda requests, gpus: ResourceRequirements(requests={**requests, **gpus}, limits=gpus), requests, gpus
+    ),
     restart_policy=st.sampled_from([None, "Always"]),
 )
 
