@@ -42,6 +42,9 @@ def test_a_repeated_key_is_reported_with_its_path_and_the_last_one_counts() -> N
         (b'{"a": NaN}', "NaN is not a JSON number"),
         (b'{"a": Infinity}', "not a JSON number"),
         (b'{"a": "\xff"}', "not UTF-8"),
+        (b'{"a": 1e400}', "1e400 is too large a number"),
+        (b'{"a": "\\ud800"}', "not UTF-8"),
+        (b"1" * 5000, "not JSON"),
         (b"[" * 300 + b"]" * 300, "nested too deeply"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"a":' * 250 + b"1" + b"}" * 250, "nested too deeply"),
@@ -55,7 +58,7 @@ def test_a_broken_body_is_refused_and_told_why(body: bytes, complaint: str) -> N
 
 def test_many_brackets_side_by_side_are_not_deep() -> None:
     """The limit is on depth; a long list of small objects is an ordinary document."""
-    document, _ = decode_json(json.dumps([{"a": []}] * 500))
+    document, _ = decode_json(json.dumps([{"a": []}] * 500).encode())
 
     assert len(document) == 500
 

@@ -7,6 +7,7 @@ at again to say where.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NoReturn
 
 from stratos.base.errors import Invalid
@@ -15,7 +16,7 @@ MAX_DEPTH = 200
 """Deeper documents are refused: every walker here is recursive, and no honest manifest comes near."""
 
 
-def decode_json(data: bytes | str) -> tuple[Any, tuple[str, ...]]:
+def decode_json(data: bytes) -> tuple[Any, tuple[str, ...]]:
     """The document, and the paths of keys that occur twice in one object (the last one counts)."""
     duplicated = False
 
@@ -27,13 +28,15 @@ def decode_json(data: bytes | str) -> tuple[Any, tuple[str, ...]]:
         return result
 
     try:
-        document = json.loads(data, object_pairs_hook=as_dict, parse_constant=_refuse_constant)
+        document = json.loads(data, object_pairs_hook=as_dict, parse_constant=_refuse_constant, parse_float=_finite)
+        if b"\\u" in data:
+            json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no character
     except RecursionError:
         raise Invalid(
             "the JSON document is nested too deeply", looked_at=(f"the limit is {MAX_DEPTH} levels",)
         ) from None
-    except UnicodeDecodeError as error:
-        raise Invalid(f"the body is not UTF-8: {error.reason} at byte {error.start}") from error
+    except UnicodeError as error:
+        raise Invalid(f"the body is not UTF-8: {error}") from error
     except ValueError as error:
         raise Invalid(f"the body is not JSON: {error}") from error
     if _may_be_deep(data) and _depth(document) > MAX_DEPTH:
@@ -69,10 +72,15 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _may_be_deep(data: bytes | str) -> bool:
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
+
+
+def _may_be_deep(data: bytes) -> bool:
     """Counting brackets is much cheaper than walking, and rules out nearly every document."""
-    if isinstance(data, str):
-        return data.count("{") + data.count("[") > MAX_DEPTH
     return data.count(b"{") + data.count(b"[") > MAX_DEPTH
 
 
@@ -95,7 +103,7 @@ class _Pairs(list[tuple[str, Any]]):
     """An object read without throwing the repeated keys away."""
 
 
-def _duplicate_paths(data: bytes | str) -> tuple[str, ...]:
+def _duplicate_paths(data: bytes) -> tuple[str, ...]:
     found: list[str] = []
 
     def walk(value: Any, path: str) -> None:
