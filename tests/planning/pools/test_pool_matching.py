@@ -17,7 +17,7 @@ from stratos.apis.pod import (
     SelectorRequirement,
     Toleration,
 )
-from stratos.planning.pools.matching import PoolOffer, Speed, Verdict, choose_pool
+from stratos.planning.pools.matching import PoolChoice, PoolOffer, Verdict
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.requirements import requirements_of
 from stratos.testing.pool_builders import GIB, a_pod
@@ -28,7 +28,7 @@ def an_offer(
     *,
     labels: dict[str, str] | None = None,
     taints: tuple[Taint, ...] = (),
-    speed: Speed = Speed.AT_HAND,
+    at_hand: bool = True,
     price: float = 0.1,
     promised: tuple[str, ...] = (),
     cpu: int = 4000,
@@ -41,11 +41,11 @@ def an_offer(
         taints=taints,
         allocatable={"cpu": cpu, "memory": 16 * GIB, "pods": 110},
     )
-    return PoolOffer(pool, (node,), frozenset(own), speed, price, frozenset(promised), certain)
+    return PoolOffer(pool, (node,), frozenset(own), at_hand, True, (), price, frozenset(promised), certain)
 
 
 def choose(pod: Pod, *offers: PoolOffer) -> Verdict:
-    return choose_pool(pod.metadata.key, requirements_of(pod), offers)
+    return PoolChoice(offers).choose(pod.metadata.key, requirements_of(pod))
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_a_pool_whose_machines_are_too_small_is_no_match() -> None:
 @pytest.mark.parametrize(
     ("winner", "loser", "why"),
     [
-        (an_offer("z", promised=("default/web",), speed=Speed.TO_LAUNCH), an_offer("a"), "under way for it"),
-        (an_offer("z"), an_offer("a", speed=Speed.TO_LAUNCH), "serve it sooner"),
+        (an_offer("z", promised=("default/web",), at_hand=False), an_offer("a"), "under way for it"),
+        (an_offer("z"), an_offer("a", at_hand=False), "serve it sooner"),
         (an_offer("z", labels={"team": "a"}), an_offer("a", certain=False), "more exactly"),
         (an_offer("z", price=0.1), an_offer("a", price=0.2), "costs less"),
         (an_offer("a"), an_offer("z"), "first by name"),
@@ -133,7 +133,7 @@ def test_a15_of_several_pools_that_match_one_acts_and_the_others_are_told_why(
     selector = {"team": "a"} if "team" in winner.own_labels else None
     if selector:
         loser = an_offer(loser.pool, labels={})
-        loser = PoolOffer(loser.pool, _with_label(loser, "team", "a"), loser.own_labels, loser.speed)
+        loser = PoolOffer(loser.pool, _with_label(loser, "team", "a"), loser.own_labels, standing_by=True)
     verdicts = [choose(a_pod(selector=selector), *order) for order in permutations((winner, loser))]
 
     assert {verdict.pool for verdict in verdicts} == {winner.pool}

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import msgspec
 
 from stratos.apis.daemonset import DaemonSet
-from stratos.apis.node import Taint
 from stratos.apis.pod import Pod, Toleration
 from stratos.base.errors import Invalid
 from stratos.planning.scheduling.nodes import NodeDescription
@@ -22,14 +21,22 @@ _GIVEN = tuple(
 _GIVEN_ON_HOST_NETWORK = Toleration(key="node.kubernetes.io/network-unavailable", operator="Exists")
 
 
-def daemons_on(daemon_sets: Iterable[DaemonSet], node: NodeDescription) -> dict[str, PodRequirements]:
-    """By the key of each DaemonSet that would run on ``node``: what its pod asks for."""
-    found = {}
+Daemons = tuple[tuple[str, PodRequirements], ...]
+"""By the key of each DaemonSet: what one of its pods asks for."""
+
+
+def compile_daemons(daemon_sets: Iterable[DaemonSet]) -> Daemons:
+    compiled = []
     for daemon_set in sorted(daemon_sets, key=lambda daemon_set: daemon_set.metadata.key):
-        requirements = _requirements(daemon_set)
-        if requirements is not None and reject_by_rules(requirements.node_rules, node) is None:
-            found[daemon_set.metadata.key] = requirements
-    return found
+        asks = _requirements(daemon_set)
+        if asks is not None:
+            compiled.append((daemon_set.metadata.key, asks))
+    return tuple(compiled)
+
+
+def daemons_on(daemons: Daemons, node: NodeDescription) -> Daemons:
+    """Those that would run on ``node``."""
+    return tuple((key, asks) for key, asks in daemons if reject_by_rules(asks.node_rules, node) is None)
 
 
 def _requirements(daemon_set: DaemonSet) -> PodRequirements | None:
@@ -48,14 +55,3 @@ def _requirements(daemon_set: DaemonSet) -> PodRequirements | None:
         )
     except (Invalid, msgspec.ValidationError):
         return None
-
-
-def settled(node: NodeDescription, *passing: Taint) -> NodeDescription:
-    """``node`` as it will be in service: not cordoned, and without taints that pass."""
-    gone = {(taint.key, taint.effect) for taint in passing}
-    return NodeDescription(
-        name=node.name,
-        labels=node.labels,
-        taints=tuple(taint for taint in node.taints if (taint.key, taint.effect) not in gone),
-        allocatable=node.allocatable,
-    )

@@ -22,7 +22,7 @@ from stratos.apis.meta import find_condition, is_condition_true, with_condition
 from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeClaimStatus, NodeState, Wanted
 from stratos.apis.nodepool import NodePoolSpec, PoolTemplate
 from stratos.base.duration import format_duration, parse_duration_seconds
-from stratos.planning.pools.daemons import daemons_on
+from stratos.planning.pools.daemons import compile_daemons, daemons_on
 from stratos.planning.pools.drain import DrainPlan, plan_drain, workload_pods
 from stratos.planning.pools.lifecycle import step_through
 from stratos.planning.pools.nodes import (
@@ -342,7 +342,8 @@ def _missing(draft: _Draft, pool: NodePoolSpec) -> str:
         for pod in draft.look.pods
         if (owner := pod.metadata.controller) and is_condition_true(pod.status.conditions, "Ready")
     }
-    late = [key for key in daemons_on(draft.look.daemon_sets, describe_node(node)) if key not in ready]
+    daemons = daemons_on(compile_daemons(draft.look.daemon_sets), describe_node(node))
+    late = [key for key, _ in daemons if key not in ready]
     return f"the pod of DaemonSet {late[0]} to be ready" if late else ""
 
 

@@ -13,7 +13,7 @@ that match, the first wins that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -27,9 +27,9 @@ _TOLERATED_PREFIXES = ("kubernetes.io/", "node.kubernetes.io/", "topology.kubern
 
 
 class Speed(IntEnum):
-    """How soon a pool can give a machine."""
+    """How soon a pool can give a machine for a pod."""
 
-    AT_HAND = 0  # one is under way, or stands by
+    AT_HAND = 0  # one under way has room for it, or one stands by
     TO_LAUNCH = 1
     NOTHING_LEFT = 2
 
@@ -41,10 +41,17 @@ class PoolOffer:
     pool: str
     nodes: tuple[NodeDescription, ...]  # in service; allocatable is what DaemonSets leave; they may differ by zone
     own_labels: frozenset[str]  # the keys that the pool's template puts on them
-    speed: Speed
+    standing_by: bool = False
+    launchable: bool = False  # or returning, or being prepared
+    under_way: tuple[Mapping[str, int], ...] = ()  # what is free on each node that is coming into service
     price_usd_per_hour: float = 0.0
     promised: frozenset[str] = frozenset()  # pods (namespace/name) that machines are under way for
     certain: bool = False  # the nodes are there: labels they do not show, they do not have
+
+    def speed(self, asks: PodRequirements) -> Speed:
+        if self.standing_by or any(_fits(asks, free) for free in self.under_way):
+            return Speed.AT_HAND
+        return Speed.TO_LAUNCH if self.launchable else Speed.NOTHING_LEFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,39 +71,56 @@ def why_not(asks: PodRequirements, offer: PoolOffer) -> str:
     return reason
 
 
-def choose_pool(pod: str, asks: PodRequirements, offers: Sequence[PoolOffer]) -> Verdict:
-    """The one pool that acts for ``pod``; the same for whoever asks with the same offers."""
-    rules = asks.node_rules
-    refused = {offer.pool: why_not(asks, offer) for offer in offers}
-    matching = [offer for offer in offers if not refused[offer.pool]]
-    if not matching:
-        return Verdict(None, tuple(f"pool {pool}: {reason}" for pool, reason in sorted(refused.items())))
+_Rank = tuple[Speed, int, float, str]
 
-    def rank(offer: PoolOffer) -> tuple[bool, Speed, int, float, str]:
-        return (
-            pod not in offer.promised,
-            offer.speed,
-            -len(_keys(rules) & offer.own_labels),
-            offer.price_usd_per_hour,
-            offer.pool,
+
+class PoolChoice:
+    """Chooses among the same offers for many pods; what holds for one kind of pod is worked out once."""
+
+    def __init__(self, offers: Sequence[PoolOffer]) -> None:
+        self._offers = offers
+        self._known: dict[PodRequirements, tuple[list[tuple[_Rank, PoolOffer]], dict[str, str]]] = {}
+
+    def choose(self, pod: str, asks: PodRequirements) -> Verdict:
+        """The one pool that acts for ``pod``; the same for whoever asks with the same offers."""
+        ranked, refused = self._judge(asks)
+        no = tuple(f"pool {pool}: {reason}" for pool, reason in sorted(refused.items()))
+        if not ranked:
+            return Verdict(None, no)
+        (rank, first), *others = sorted(ranked, key=lambda pair: (pod not in pair[1].promised, pair[0]))
+        lost = tuple(
+            f"pool {offer.pool}: matches too, but {_loses(first, offer, pod, rank, other)}" for other, offer in others
         )
+        return Verdict(first.pool, (*lost, *no))
 
-    first, *others = sorted(matching, key=rank)
-    lines = [f"pool {offer.pool}: matches too, but {_loses(first, offer, pod, rules)}" for offer in others]
-    lines += [f"pool {pool}: {reason}" for pool, reason in sorted(refused.items()) if reason]
-    return Verdict(first.pool, tuple(lines))
+    def _judge(self, asks: PodRequirements) -> tuple[list[tuple[_Rank, PoolOffer]], dict[str, str]]:
+        known = self._known.get(asks)
+        if known is None:
+            reasons = {offer.pool: why_not(asks, offer) for offer in self._offers}
+            keys = _keys(asks.node_rules)
+            ranked = [
+                ((offer.speed(asks), -len(keys & offer.own_labels), offer.price_usd_per_hour, offer.pool), offer)
+                for offer in self._offers
+                if not reasons[offer.pool]
+            ]
+            known = self._known[asks] = ranked, {pool: reason for pool, reason in reasons.items() if reason}
+        return known
 
 
-def _loses(winner: PoolOffer, loser: PoolOffer, pod: str, rules: NodeRules) -> str:
+def _loses(winner: PoolOffer, loser: PoolOffer, pod: str, best: _Rank, rank: _Rank) -> str:
     if pod in winner.promised and pod not in loser.promised:
         return f"{winner.pool} has a machine under way for it"
-    if winner.speed != loser.speed:
-        return f"{winner.pool} can serve it sooner"
-    if len(_keys(rules) & winner.own_labels) != len(_keys(rules) & loser.own_labels):
-        return f"{winner.pool} is what the pod asks for more exactly"
-    if winner.price_usd_per_hour != loser.price_usd_per_hour:
-        return f"{winner.pool} costs less by the hour"
-    return f"{winner.pool} comes first by name"
+    reasons = (
+        f"{winner.pool} can serve it sooner",
+        f"{winner.pool} is what the pod asks for more exactly",
+        f"{winner.pool} costs less by the hour",
+        f"{winner.pool} comes first by name",
+    )
+    return next(reason for mine, theirs, reason in zip(best, rank, reasons, strict=True) if mine != theirs)
+
+
+def _fits(asks: PodRequirements, free: Mapping[str, int]) -> bool:
+    return all(amount <= free.get(resource, 0) for resource, amount in asks.requests)
 
 
 def _why_not_node(rules: NodeRules, node: NodeDescription) -> str:

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stratos.apis import labels
-from stratos.apis.daemonset import DaemonSet
 from stratos.apis.node import Node
 from stratos.apis.nodepool import NodePool
 from stratos.apis.pod import Pod
-from stratos.planning.pools.daemons import daemons_on
+from stratos.planning.pools.daemons import Daemons, daemons_on
 from stratos.planning.pools.nodes import NOT_READY_TAINT, STANDBY_TAINT
 from stratos.planning.scheduling.nodes import NodeDescription, describe_node
 from stratos.planning.scheduling.placement import PlacedPod
@@ -80,22 +79,30 @@ def serving_node(pool: NodePool, node: Node, shape: LaunchShape | None) -> NodeD
     )
 
 
-def furnish(name: str, node: NodeDescription, daemon_sets: Sequence[DaemonSet], pods: Sequence[Pod] = ()) -> Room:
+def furnish(name: str, node: NodeDescription, daemons: Daemons, pods: Sequence[Pod] = ()) -> Room:
     """The room of ``node``: with its ``pods``, and with the DaemonSets that have no pod there yet."""
     staying = [pod for pod in pods if not pod.finished]
     present = {
         f"{pod.metadata.namespace}/{owner.name}" for pod in staying if (owner := pod.metadata.controller) is not None
     }
-    coming = daemons_on(daemon_sets, node)
     return Room(
         name=name,
         node=node,
         held=(
             *(_placed(pod.metadata.key, requirements_of(pod)) for pod in staying),
-            *(_placed(f"{node.name}/{key}", asks) for key, asks in coming.items() if key not in present),
+            *(_placed(f"{node.name}/{key}", asks) for key, asks in daemons_on(daemons, node) if key not in present),
         ),
     )
 
 
 def _placed(key: str, requirements: PodRequirements) -> PlacedPod:
     return PlacedPod(key=key, requirements=requirements)
+
+
+def free_amounts(room: Room, *more: PodRequirements) -> dict[str, int]:
+    """What the room leaves once ``more`` has come, too."""
+    free = dict(room.node.allocatable)
+    for asks in (*(pod.requirements for pod in room.held), *more):
+        for resource, amount in asks.requests:
+            free[resource] = free.get(resource, 0) - amount
+    return free

@@ -18,6 +18,7 @@ from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
 from stratos.apis.nodepool import PodAssignment
 from stratos.apis.pod import Pod
 from stratos.planning.pools import members
+from stratos.planning.pools.daemons import Daemons, compile_daemons
 from stratos.planning.pools.members import NewClaim, Wish
 from stratos.planning.pools.rooms import Room, furnish, future_node, serving_node
 from stratos.planning.pools.sizing import demand_of, fit
@@ -51,9 +52,10 @@ class ScaleUp:
 
 def plan_scale_up(look: PoolSnapshot, compile_pod: Compile) -> ScaleUp:
     promised = promises(look)
+    daemons = compile_daemons(look.daemon_sets)
     machines = {machine.claim.metadata.name: machine for machine in look.machines}
     under_way = {
-        machine.claim.metadata.name: room_of(look, machine)
+        machine.claim.metadata.name: room_of(look, machine, daemons)
         for machine in look.machines
         if members.is_under_way(machine, look.taken_at)
     }
@@ -67,7 +69,7 @@ def plan_scale_up(look: PoolSnapshot, compile_pod: Compile) -> ScaleUp:
     if not demands:
         return ScaleUp()
     rooms = [room for _, room in sorted(under_way.items()) if room is not None]
-    found = fit(demands, rooms, lambda: _further_rooms(look), look.cluster)
+    found = fit(demands, rooms, lambda: _further_rooms(look, daemons), look.cluster)
     report = _report_left_over(look, found.left_over)
     launches, wishes = [], []
     for opened in found.opened:
@@ -100,17 +102,17 @@ def promises(look: PoolSnapshot) -> dict[str, str]:
     return found
 
 
-def room_of(look: PoolSnapshot, machine: PoolMachine) -> Room | None:
+def room_of(look: PoolSnapshot, machine: PoolMachine, daemons: Daemons) -> Room | None:
     """The machine's node, in service. None when nothing is known of it yet."""
     claim = machine.claim
     if machine.node is not None:
         node = serving_node(look.pool, machine.node, look.shape)
         serving = members.state(machine) in (NodeState.RUNNING, NodeState.TERMINATING)
-        return furnish(claim.metadata.name, node, look.daemon_sets, machine.pods if serving else ())
+        return furnish(claim.metadata.name, node, daemons, machine.pods if serving else ())
     if look.shape is None:
         return None
     node = future_node(look.pool, look.shape, claim.metadata.name, claim.status.zone or claim.spec.zone)
-    return furnish(claim.metadata.name, node, look.daemon_sets)
+    return furnish(claim.metadata.name, node, daemons)
 
 
 def waking_order(look: PoolSnapshot) -> list[PoolMachine]:
@@ -141,9 +143,9 @@ def zones_by_use(look: PoolSnapshot, planned: Mapping[str, int]) -> tuple[str, .
     return tuple(sorted(zones, key=lambda zone: (used[zone] + planned.get(zone, 0), zone))) or ("",)
 
 
-def _further_rooms(look: PoolSnapshot) -> Iterator[Room]:
+def _further_rooms(look: PoolSnapshot, daemons: Daemons) -> Iterator[Room]:
     for machine in (*waking_order(look), *_returning(look), *_being_prepared(look)):
-        room = room_of(look, machine)
+        room = room_of(look, machine, daemons)
         if room is not None:
             yield room
     planned: Counter[str] = Counter()
@@ -153,7 +155,7 @@ def _further_rooms(look: PoolSnapshot) -> Iterator[Room]:
         for zone in zones:
             assert look.shape is not None  # or nothing could be launched
             name = f"{_LAUNCH}/{zone}/{number}"
-            room = furnish(name, future_node(look.pool, look.shape, name, zone), look.daemon_sets)
+            room = furnish(name, future_node(look.pool, look.shape, name, zone), daemons)
             # One machine is one of these, in whichever zone.
             yield replace(room, slot=f"{_LAUNCH}/{number}")
 

@@ -1,0 +1,66 @@
+"""What a pool has to offer to pods that wait, as far as all pools need to know it to agree who serves them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from stratos.apis import labels
+from stratos.apis.nodeclaim import NodeState, Wanted
+from stratos.planning.pools import members
+from stratos.planning.pools.daemons import Daemons, compile_daemons
+from stratos.planning.pools.matching import PoolOffer
+from stratos.planning.pools.rooms import free_amounts, furnish, future_node, serving_node
+from stratos.planning.pools.scale_up import launches_allowed, promises, room_of, waking_order
+from stratos.planning.scheduling.nodes import NodeDescription
+from stratos.planning.scheduling.requirements import PodRequirements
+from stratos.snapshot.pool import PoolSnapshot
+
+_OF_ONE_NODE = (labels.HOSTNAME, labels.ZONE)
+
+
+def offer_of(look: PoolSnapshot, asks: Mapping[str, PodRequirements]) -> PoolOffer:
+    """``asks`` says of the waiting pods, by namespace/name, what they ask for."""
+    daemons = compile_daemons(look.daemon_sets)
+    promised = promises(look)
+    under_way = []
+    for machine in look.machines:
+        if members.is_under_way(machine, look.taken_at):
+            room = room_of(look, machine, daemons)
+            if room is not None:
+                coming = (asks[pod] for pod, name in promised.items() if name == room.name and pod in asks)
+                under_way.append(free_amounts(room, *coming))
+    spare = any(
+        members.wanted(machine) is Wanted.STANDBY and members.state(machine) is not NodeState.STANDBY
+        for machine in look.machines
+    )
+    return PoolOffer(
+        pool=look.pool.metadata.name,
+        nodes=tuple(_nodes(look, daemons)),
+        own_labels=frozenset((*look.pool.spec.template.labels, labels.POOL)),
+        standing_by=bool(waking_order(look)),
+        launchable=spare or launches_allowed(look) > 0,
+        under_way=tuple(under_way),
+        price_usd_per_hour=look.shape.price_usd_per_hour if look.shape else 0.0,
+        promised=frozenset(promised),
+        certain=any(machine.node is not None for machine in look.machines),
+    )
+
+
+def _nodes(look: PoolSnapshot, daemons: Daemons) -> Iterable[NodeDescription]:
+    """One node for each zone in which there is one, or could be."""
+    known: dict[str, NodeDescription] = {}
+    for machine in look.machines:
+        if machine.node is not None:
+            node = serving_node(look.pool, machine.node, look.shape)
+            known.setdefault(node.labels.get(labels.ZONE, ""), node)
+    like = next(iter(known.values()), None)
+    for zone in look.shape.zones if look.shape else ():
+        if zone not in known and look.shape is not None:
+            node = future_node(look.pool, look.shape, "", zone)
+            if like is not None:  # its nodes are alike, but for where they are
+                shared = {key: value for key, value in like.labels.items() if key not in _OF_ONE_NODE}
+                node = NodeDescription("", {**shared, **node.labels}, like.taints, allocatable=like.allocatable)
+            known[zone] = node
+    for _, node in sorted(known.items()):
+        free = free_amounts(furnish("", node, daemons))
+        yield NodeDescription(node.name, node.labels, node.taints, allocatable=free)
