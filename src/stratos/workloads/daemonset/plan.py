@@ -192,10 +192,10 @@ def _age(pod: Pod) -> tuple[bool, datetime, str]:
 
 
 def _duplicates(running: Sequence[Pod]) -> list[Pod]:
-    """All but the first pod of each revision: two revisions may meet on a node while a surge lasts."""
+    """All but one pod of each revision, best one that serves: two revisions may meet while a surge lasts."""
     seen = set[str]()
     duplicates = []
-    for pod in running:
+    for pod in sorted(running, key=lambda each: not is_ready(each)):
         revision = pod.metadata.labels.get(CONTROLLER_REVISION_HASH, "")
         if revision in seen:
             duplicates.append(pod)
