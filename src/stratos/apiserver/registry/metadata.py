@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from stratos.apiserver.registry.codec import timestamp
-from stratos.apiserver.registry.json_values import equal_json
 from stratos.apiserver.registry.requests import Target
 from stratos.apiserver.registry.resource import Obj, Resource
 from stratos.apiserver.registry.status import bad_request, conflict
@@ -121,7 +120,7 @@ def advance_generation(resource: Resource, new: Obj, live: Obj) -> None:
     metadata = new["metadata"]
     before = live["metadata"].get("generation", 0)
     unchanged = all(
-        equal_json(new.get(field), live.get(field))
+        new.get(field) == live.get(field)
         for field in new.keys() | live.keys()
         if field not in ("apiVersion", "kind", "metadata") and not (field == "status" and resource.has_status)
     )
