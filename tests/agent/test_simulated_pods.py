@@ -300,3 +300,22 @@ def test_a_pod_deleted_while_its_machine_was_down_goes_when_it_is_back() -> None
             await world.wait_pod_gone("web")
 
     run(main())
+
+
+def test_news_of_pods_that_come_while_a_machine_goes_down_harm_nobody() -> None:
+    """The one watch serves all hosts: what one of them leaves unread must not end it for the others."""
+
+    async def main() -> None:
+        async with a_world() as world:
+            machine_id = await a_ready_world_runs(world)
+            await world.launch("two")
+            await world.wait_ready("two")
+            for index in range(5):
+                await world.create_pod(f"pod-{index}")
+            await world.cloud.stop(machine_id)
+            for index in range(5, 10):
+                await world.create_pod(f"pod-{index}")
+            await world.create_pod("other", node="two")
+            await world.wait_phase("other", "Running")
+
+    run(main())

@@ -99,6 +99,10 @@ class SimulatedKubelet:
                 tasks.create_task(self._prepare(turn_off))
             for pod in sorted(pods_here(), key=lambda pod: pod.metadata.key):
                 self.pod_changed(pod)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._tasks = None  # news of pods may come while the tasks are ending
 
     # --- pods ---
 

@@ -234,7 +234,8 @@ class PodRun:
 
     def _new_record(self, now: datetime) -> PodRecord:
         """Nothing has started. A pod that ran here before the machine was stopped counts its restarts on."""
-        before = {status.name: status.restart_count + 1 for status in self.pod.status.container_statuses or ()}
+        ran_before = self.pod.status.phase == "Running"
+        before = {status.name: status.restart_count + ran_before for status in self.pod.status.container_statuses or ()}
         init_count = len(self.pod.spec.init_containers or ())
         records = [
             ContainerRecord(

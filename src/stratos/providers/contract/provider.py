@@ -33,7 +33,7 @@ class Provider(Protocol):
         """Start a stopped machine: its disk is as it was left. A token starts a machine once, however often it is sent.
 
         A machine that is pending or running is left alone. Raises `MachineNotFound`, `MachineGone`, `MachineBusy` while
-        it is stopping, and `OutOfStock`.
+        it is stopping, `OutOfStock` and `QuotaExceeded`; none of these uses up the token.
         """
         ...
 

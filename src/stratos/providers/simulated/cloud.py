@@ -59,7 +59,7 @@ class CallMoment(StrEnum):
 
 
 FaultHook = Callable[[CallMoment, str, str], None]
-"""Asked with the moment, the operation and its target (a machine's id; of a launch, its token). It may raise."""
+"""Asked with the moment, the operation and its target: a machine's id, of a launch its token. It may raise anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class SimulatedCloud:
         def effect() -> dict[str, Machine]:
             return {id_: self._shown[id_] for id_ in machine_ids if id_ in self._shown}
 
-        return await self._call("describe", ",".join(machine_ids), effect)
+        return await self._call("describe", f"{len(machine_ids)} machines", effect)
 
     async def list_by_tags(self, tags: Mapping[str, str]) -> tuple[Machine, ...]:
         def effect() -> tuple[Machine, ...]:
@@ -369,13 +369,14 @@ class SimulatedCloud:
         )
 
     def _check_quota(self, key: OfferingKey) -> None:
-        used = sum(
-            self.catalog.instance_type(machine.seen.instance_type).vcpu
-            for machine in self._machines.values()
-            if machine.seen.capacity_type is key.capacity_type
-            and machine.seen.state in (MachineState.PENDING, MachineState.RUNNING)
-        )
-        self._quota.check(key.capacity_type, used, self.catalog.instance_type(key.instance_type).vcpu)
+        if self._quota.is_limited(key.capacity_type):
+            used = sum(
+                self.catalog.instance_type(machine.seen.instance_type).vcpu
+                for machine in self._machines.values()
+                if machine.seen.capacity_type is key.capacity_type
+                and machine.seen.state in (MachineState.PENDING, MachineState.RUNNING)
+            )
+            self._quota.check(key.capacity_type, used, self.catalog.instance_type(key.instance_type).vcpu)
 
     def _create(self, request: LaunchRequest, offering: Offering) -> SimulatedMachine:
         disks = request.disks or (Disk("/dev/xvda", DEFAULT_DISK_GIB),)

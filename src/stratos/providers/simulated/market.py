@@ -52,6 +52,9 @@ class Stock:
 class Quota:
     max_vcpus: dict[CapacityType, int] = field(default_factory=dict)  # none named: no limit
 
+    def is_limited(self, capacity_type: CapacityType) -> bool:
+        return capacity_type in self.max_vcpus
+
     def check(self, capacity_type: CapacityType, used_vcpus: int, wanted_vcpus: int) -> None:
         limit = self.max_vcpus.get(capacity_type)
         if limit is not None and used_vcpus + wanted_vcpus > limit:
