@@ -76,16 +76,21 @@ REFERENCE = "#/$defs/"
 
 
 def main() -> None:
-    definitions = read_definitions()
-    kinds = name_kinds(definitions)
-    in_spec = reachable(definitions, kinds.values(), skip="status")
-    distilled = {}
-    for name in sorted(reachable(definitions, [*kinds.values(), *SHARED])):
-        distilled[name] = distil_definition(name, definitions[name], in_spec=name in in_spec)
-    document = {"kubernetes": KUBERNETES, "kinds": kinds, "definitions": distilled}
+    document = distilled()
     text = json.dumps(document, separators=(",", ":"), sort_keys=True)
     TARGET.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
-    print(f"{TARGET.name}: {len(kinds)} kinds, {len(distilled)} definitions, {TARGET.stat().st_size} bytes")
+    sizes = f"{len(document['kinds'])} kinds, {len(document['definitions'])} definitions"
+    print(f"{TARGET.name}: {sizes}, {TARGET.stat().st_size} bytes")
+
+
+def distilled() -> dict[str, Any]:
+    """The whole document: each kind's definition by name, and every definition they need."""
+    published = read_definitions()
+    kinds = name_kinds(published)
+    in_spec = reachable(published, kinds.values(), skip="status")
+    names = sorted(reachable(published, [*kinds.values(), *SHARED]))
+    definitions = {name: distil_definition(name, published[name], in_spec=name in in_spec) for name in names}
+    return {"kubernetes": KUBERNETES, "kinds": kinds, "definitions": definitions}
 
 
 def read_definitions() -> dict[str, dict[str, Any]]:

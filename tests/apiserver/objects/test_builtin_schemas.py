@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,3 +102,10 @@ def test_a_kind_nobody_knows_is_not_found() -> None:
     """And the message says which."""
     with pytest.raises(NotFound, match="no built-in shape for Gizmo in apps/v1"):
         load_builtin_schema("apps", "v1", "Gizmo")
+
+
+def test_the_data_file_is_what_the_script_makes_of_the_published_interface() -> None:
+    """Nobody edits it by hand, so whoever moves to a new release gets all of it."""
+    script = runpy.run_path(str(Path(__file__).parents[3] / "scripts" / "make_builtin_schemas.py"))
+
+    assert json.loads(gzip.decompress(script["TARGET"].read_bytes())) == script["distilled"]()

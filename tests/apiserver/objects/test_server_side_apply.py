@@ -275,6 +275,19 @@ def test_the_status_is_booked_apart_from_the_rest() -> None:
     assert (entry["subresource"], entry["fieldsV1"]) == ("status", {"f:status": {"f:replicas": {}}})
 
 
+def test_of_what_is_applied_to_the_status_only_the_status_counts() -> None:
+    """A controller that sends the whole object along must not come to own its labels."""
+    live = applied(None, a_deployment(1, {"a": "b"}), "kubectl")
+    config = {**a_deployment(7, {"a": "c"}), "status": {"replicas": 1}}
+
+    result = apply(
+        live, config, manager="c", force=False, schema=DEPLOYMENT, api_version="apps/v1", subresource="status", now=NOW
+    )
+
+    assert content(result) == {**content(live), "status": {"replicas": 1}}
+    assert owned_by(result, "c") == {"f:status": {"f:replicas": {}}}
+
+
 @pytest.mark.parametrize("fresh", [[], [{}]])
 def test_a_writer_may_start_the_books_afresh(fresh: list[Obj]) -> None:
     """The documented way out when ownership has become a tangle."""

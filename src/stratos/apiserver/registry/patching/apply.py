@@ -59,10 +59,13 @@ def apply(
 ) -> Obj:
     """The live object as it is after ``manager`` has declared ``applied``.
 
-    What the endpoint is not for (the status, on the main one) must be gone from ``applied`` already.
+    What the main endpoint is not for (the status, where there is an endpoint for it) must be gone from ``applied``
+    already; of what is applied to a status, only the status counts.
     """
     if _entries(applied):
         raise MalformedPatch("metadata.managedFields must be nil")
+    if subresource == "status":
+        applied = {"status": applied["status"]} if "status" in applied else {}
     root = schema.root
     declared = fields_of(root, _tracked(applied))
     entries = _entries(live) if live is not None else []

@@ -20,7 +20,7 @@ from stratos.base.errors import NotFound
 @cache
 def builtin_definitions() -> Definitions:
     """Every shape the built-in kinds are made of, by its public name."""
-    return Definitions(_data()["definitions"], null_is_absent=True)
+    return Definitions(_data()["definitions"], built_in=True)
 
 
 @cache

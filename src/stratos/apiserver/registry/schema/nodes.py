@@ -33,16 +33,16 @@ class Definitions:
     """The shapes that references name, with the nodes made of them so far.
 
     References to none of ``sources`` are looked up in ``base``: custom kinds borrow their metadata from the built-in
-    ones. In the shapes of built-in kinds (``null_is_absent``) a null means that the field is not there, as it does to
-    the typed decoder of the real server; in custom ones it must be allowed by ``nullable``.
+    ones. Shapes of ``built_in`` kinds are read as the typed decoder of the real server reads them: a null means that
+    the field is not there, and repeated items are for the kind's own rules to judge.
     """
 
     def __init__(
-        self, sources: Mapping[str, Source], *, base: Definitions | None = None, null_is_absent: bool = False
+        self, sources: Mapping[str, Source], *, base: Definitions | None = None, built_in: bool = False
     ) -> None:
         self.sources = sources
         self._base = base
-        self.null_is_absent = null_is_absent
+        self.built_in = built_in
         self._nodes: dict[str, Node] = {}
 
     def node(self, source: Source) -> Node:
@@ -73,6 +73,7 @@ class Node:
         "additional",
         "alternatives",
         "atomic",
+        "built_in",
         "closed",
         "constraints",
         "default",
@@ -86,7 +87,6 @@ class Node:
         "list_type",
         "map_keys",
         "merge_key",
-        "null_is_absent",
         "nullable",
         "patch_strategies",
         "plain_type",
@@ -103,7 +103,7 @@ class Node:
     accepts: tuple[type, ...]
     plain_type: type | None  # set when being of this type is all that is asked
     nullable: bool
-    null_is_absent: bool
+    built_in: bool
     default: Any
     enum: tuple[Any, ...]
     constraints: tuple[Constraint, ...]
@@ -196,8 +196,8 @@ class Node:
         else:
             self.type_name = source.get("type") or ""
             self.accepts = _PYTHON_TYPES.get(self.type_name, ())
-        self.null_is_absent = self._definitions.null_is_absent
-        self.nullable = bool(source.get("nullable")) or not self.accepts or self.null_is_absent
+        self.built_in = self._definitions.built_in
+        self.nullable = bool(source.get("nullable")) or not self.accepts or self.built_in
 
     def _compile_children(self) -> None:
         source, definitions = self.source, self._definitions

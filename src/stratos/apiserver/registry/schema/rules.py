@@ -151,7 +151,7 @@ def _problem(source: Mapping[str, Any], node: Node, path: Path, detail: str) -> 
         "FieldValueRequired": f"Required value: {detail}",
         "FieldValueDuplicate": f"Duplicate value: {quoted}",
     }.get(reason, f"Invalid value: {quoted}: {detail}")
-    return FieldProblem(written(path), reason, message)
+    return FieldProblem(written(path) or "<nil>", reason, message)
 
 
 def _first_error(text: str) -> str:

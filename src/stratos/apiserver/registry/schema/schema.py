@@ -81,7 +81,7 @@ def _prune(node: Node, value: Any, path: Path, unknown: list[str], *, remove: bo
             if remove:
                 for key in extra:
                     del value[key]
-        if remove and node.null_is_absent and None in value.values():
+        if remove and node.built_in and None in value.values():
             for key in [key for key, item in value.items() if item is None]:
                 del value[key]
         additional = node.additional

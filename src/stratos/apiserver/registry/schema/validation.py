@@ -50,7 +50,7 @@ def check(node: Node, value: Any, path: Path, problems: list[FieldProblem]) -> N
 
 def _check_object(node: Node, value: dict[str, Any], path: Path, problems: list[FieldProblem]) -> None:
     for name in node.required:
-        if name not in value or (node.null_is_absent and value[name] is None):
+        if name not in value or (node.built_in and value[name] is None):
             problems.append(required((path, name)))  # noqa: PERF401 - nearly never reached
     if node.embedded:
         problems.extend(required((path, name)) for name in ("apiVersion", "kind") if not value.get(name))
@@ -71,27 +71,23 @@ def _check_list(node: Node, value: list[Any], path: Path, problems: list[FieldPr
         for index, item in enumerate(value):
             if type(item) is not plain_type:
                 check(element, item, (path, index), problems)
-    if node.list_type == "map" and not node.null_is_absent:
-        _check_map_keys(node, value, path, problems)
-    elif node.list_type == "set" and not node.null_is_absent:
-        # Built-in kinds judge their own repetitions: the real server lets some of them pass.
-        seen: set[str] = set()
-        for index, item in enumerate(value):
-            text = json.dumps(item, sort_keys=True)
-            if text in seen:
-                problems.append(duplicate((path, index), item))
-            seen.add(text)
+    if node.list_type != "atomic" and not node.built_in:
+        _check_repetitions(node, value, path, problems)
 
 
-def _check_map_keys(node: Node, value: list[Any], path: Path, problems: list[FieldProblem]) -> None:
+def _check_repetitions(node: Node, value: list[Any], path: Path, problems: list[FieldProblem]) -> None:
+    """No value twice in a set, no key twice in a map list."""
     seen: set[str] = set()
     for index, item in enumerate(value):
-        key = node.key_of(item)
-        if key is None:
-            continue
-        text = json.dumps(key)
+        identity = item
+        if node.list_type == "map":
+            key = node.key_of(item)
+            if key is None:
+                continue
+            identity = dict(zip(node.map_keys, key, strict=True))
+        text = json.dumps(identity, sort_keys=True)
         if text in seen:
-            problems.append(duplicate((path, index), dict(zip(node.map_keys, key, strict=True))))
+            problems.append(duplicate((path, index), identity))
         seen.add(text)
 
 
