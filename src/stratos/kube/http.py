@@ -126,7 +126,7 @@ class AiohttpTransport:
         reason = str(error) or type(error).__name__
         hint = "is the server running, and is its address in the kubeconfig right?"
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            hint = "the server's certificate is not signed by the kubeconfig's certificate-authority"
+            hint = "its certificate must be valid, and signed by the kubeconfig's certificate-authority"
         return Unavailable(f"no answer from {self._access.server}: {reason}", hint=hint)
 
 

@@ -178,12 +178,12 @@ class _File:
     @classmethod
     def parse(cls, path: Path) -> _File:
         try:
-            body = yaml.safe_load(_read(path, "the kubeconfig")) or {}
+            body = yaml.safe_load(_read(path, "the kubeconfig"))
         except yaml.YAMLError as error:
             raise Invalid(f"{path} is not YAML: {error}") from error
-        if not isinstance(body, dict):
+        if not isinstance(body, dict | None):
             raise Invalid(f"{path} is not a kubeconfig: it should be a map")
-        return cls(path, body)
+        return cls(path, body or {})
 
     def entries(self, section: str) -> dict[str, _Entry]:
         """The section's entries by name."""
