@@ -63,8 +63,8 @@ def test_a_plugin_is_asked_again_when_its_token_expires(tmp_path: Path) -> None:
 
     async def main() -> None:
         credentials = credentials_for(a_plugin(tmp_path, script), clock=clock)
-        both = await asyncio.gather(credentials.headers(), credentials.headers())
-        assert both == [{"authorization": "Bearer t1"}] * 2
+        both = tuple(await asyncio.gather(credentials.headers(), credentials.headers()))
+        assert both == ({"authorization": "Bearer t1"}, {"authorization": "Bearer t1"})
         clock.set(clock.now() + timedelta(hours=1))
         assert await credentials.headers() == {"authorization": "Bearer t2"}
 
