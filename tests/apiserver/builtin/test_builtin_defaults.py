@@ -164,3 +164,20 @@ def test_defaulting_twice_changes_nothing(kind: str, spec: Obj) -> None:
     RESOURCES[kind].default(twice)
 
     assert twice == once
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"), [(1, "1"), (1.5, "1500m"), (2.0, "2"), (0.0001, "1m"), ("1000m", "1000m"), ("odd", "odd")]
+)
+def test_amounts_are_kept_as_text(written: object, kept: str) -> None:
+    """YAML turns ``cpu: 1`` into a number; typed clients would choke on reading one."""
+    pod = defaulted("Pod", spec=a_pod_spec(resources={"limits": {"cpu": written}}))
+
+    assert pod["spec"]["containers"][0]["resources"] == {"limits": {"cpu": kept}, "requests": {"cpu": kept}}
+
+
+def test_equal_amounts_guarantee_however_they_are_written() -> None:
+    """``1000m`` and ``1`` are the same CPU: the pod is as guaranteed with either."""
+    resources = {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1000m", "memory": "1024Mi"}}
+
+    assert defaulted("Pod", spec=a_pod_spec(resources=resources))["status"]["qosClass"] == "Guaranteed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from stratos.apiserver.registry.builtin.amounts import validate_container_resources
 from stratos.apiserver.registry.builtin.fields import (
     Problems,
     forbidden,
@@ -28,7 +29,6 @@ from stratos.apiserver.registry.builtin.names import (
     port_name,
     port_number,
 )
-from stratos.apiserver.registry.builtin.resources_validation import validate_container_resources
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")

@@ -6,6 +6,7 @@ import base64
 import binascii
 from datetime import datetime
 
+from stratos.apiserver.registry.builtin.amounts import quantity, spell_amounts, validate_amounts
 from stratos.apiserver.registry.builtin.columns import AGE, CREATED_AT, NAME, UNKNOWN, age, column
 from stratos.apiserver.registry.builtin.fields import (
     Problems,
@@ -24,7 +25,6 @@ from stratos.apiserver.registry.builtin.fields import (
 from stratos.apiserver.registry.builtin.kinds import kind
 from stratos.apiserver.registry.builtin.names import check_name, config_key, dns_label, dns_subdomain
 from stratos.apiserver.registry.builtin.pod_defaults import fill
-from stratos.apiserver.registry.builtin.resources_validation import quantity, validate_amounts
 from stratos.apiserver.registry.resource import Column, Obj
 
 _DATA_BYTES_MAX = 1024 * 1024
@@ -119,6 +119,10 @@ def _validate_secret_change(new: Obj, old: Obj) -> Problems:
 # ResourceQuota and LimitRange: kept, so that manifests apply; admission reads the defaults of a LimitRange
 
 
+def _default_quota(quota: Obj) -> None:
+    spell_amounts(mapping(quota, "spec").get("hard"))
+
+
 def _validate_quota(quota: Obj) -> Problems:
     yield from validate_amounts(mapping(quota, "spec").get("hard"), "spec.hard")
 
@@ -134,6 +138,8 @@ _LIMIT_TYPES = ("Container", "PersistentVolumeClaim", "Pod")
 
 def _default_limit_range(limit_range: Obj) -> None:
     for _, item in numbered(limit_range, "spec", "limits", at=""):
+        for part in ("max", "min", "default", "defaultRequest"):
+            spell_amounts(item.get(part))
         if item.get("type") != "Container":
             continue
         if upper := mapping(item, "max"):
@@ -270,6 +276,7 @@ RESOURCES = (
             column("Limit", lambda quota: _quota_uses(quota, limits=True)),
             AGE,
         ),
+        default=_default_quota,
         validate=_validate_quota,
     ),
     kind(

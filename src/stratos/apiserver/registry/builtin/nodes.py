@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from stratos.apiserver.registry.builtin.amounts import spell_amounts, validate_amounts
 from stratos.apiserver.registry.builtin.columns import AGE, NAME, NONE, UNKNOWN, column, joined
 from stratos.apiserver.registry.builtin.fields import Problems, forbidden, mapping, mappings, text
 from stratos.apiserver.registry.builtin.kinds import kind
-from stratos.apiserver.registry.builtin.resources_validation import validate_amounts
 from stratos.apiserver.registry.builtin.scheduling_validation import validate_taints
 from stratos.apiserver.registry.resource import Obj
 
@@ -16,6 +16,8 @@ _ROLE_LABEL = "kubernetes.io/role"
 def _default_node(node: Obj) -> None:
     """What a node offers to pods is all it has, until the kubelet says otherwise."""
     status = mapping(node, "status")
+    for part in ("capacity", "allocatable"):
+        spell_amounts(status.get(part))
     if status.get("capacity") and status.get("allocatable") is None:
         status["allocatable"] = dict(mapping(status, "capacity"))
 

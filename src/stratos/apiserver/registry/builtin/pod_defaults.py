@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stratos.apiserver.registry.builtin.amounts import quantity, spell_amounts
 from stratos.apiserver.registry.builtin.fields import mapping, mappings
 from stratos.apiserver.registry.resource import Obj
 
@@ -29,6 +30,7 @@ def default_pod_spec(spec: Obj) -> None:
         securityContext={},
         enableServiceLinks=True,
     )
+    spell_amounts(spec.get("overhead"))
     for name in _CONTAINER_LISTS:
         for container in mappings(spec, name):
             _default_container(container, host_network=spec.get("hostNetwork") is True)
@@ -80,6 +82,8 @@ def _pull_policy(image: object) -> str:
 def _default_requests(container: Obj) -> None:
     """A container that only names a limit asks for as much as it may use."""
     resources = mapping(container, "resources")
+    spell_amounts(resources.get("limits"))
+    spell_amounts(resources.get("requests"))
     if limits := mapping(resources, "limits"):
         requests = resources.get("requests")
         if requests is None:
@@ -125,6 +129,10 @@ def quality_of_service(spec: Obj) -> str:
     guarded = ("cpu", "memory")
     if not any(name in amounts for pair in asks for amounts in pair for name in guarded):
         return "BestEffort"
-    if all(name in limits and requests.get(name) == limits[name] for requests, limits in asks for name in guarded):
+    if all(
+        name in limits and quantity(requests.get(name)) == quantity(limits[name])
+        for requests, limits in asks
+        for name in guarded
+    ):
         return "Guaranteed"
     return "Burstable"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stratos.apiserver.registry.builtin.amounts import spell_amounts, validate_quantity
 from stratos.apiserver.registry.builtin.columns import AGE, NAME, column
 from stratos.apiserver.registry.builtin.fields import (
     Problems,
@@ -16,7 +17,6 @@ from stratos.apiserver.registry.builtin.fields import (
 from stratos.apiserver.registry.builtin.kinds import kind
 from stratos.apiserver.registry.builtin.names import check_name, dns_subdomain
 from stratos.apiserver.registry.builtin.pod_defaults import fill
-from stratos.apiserver.registry.builtin.resources_validation import validate_quantity
 from stratos.apiserver.registry.resource import Obj
 
 _ACCESS_MODES = {
@@ -44,6 +44,7 @@ def _validate_modes(spec: Obj) -> Problems:
 
 def _default_volume(volume: Obj) -> None:
     if spec := mapping(volume, "spec"):
+        spell_amounts(spec.get("capacity"))
         fill(spec, persistentVolumeReclaimPolicy="Retain", volumeMode="Filesystem")
         volume.setdefault("status", {})
         fill(mapping(volume, "status"), phase="Pending")
@@ -62,6 +63,7 @@ def _validate_volume(volume: Obj) -> Problems:
 
 def _default_claim(claim: Obj) -> None:
     if spec := mapping(claim, "spec"):
+        spell_amounts(mapping(spec, "resources").get("requests"))
         fill(spec, volumeMode="Filesystem")
         claim.setdefault("status", {})
         fill(mapping(claim, "status"), phase="Pending")

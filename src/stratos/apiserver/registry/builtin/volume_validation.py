@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stratos.apiserver.registry.builtin.amounts import validate_quantity
 from stratos.apiserver.registry.builtin.container_validation import validate_local_path
 from stratos.apiserver.registry.builtin.fields import (
     Problems,
@@ -18,7 +19,6 @@ from stratos.apiserver.registry.builtin.fields import (
     text,
 )
 from stratos.apiserver.registry.builtin.names import check_name, config_key, dns_label, dns_subdomain
-from stratos.apiserver.registry.builtin.resources_validation import validate_quantity
 
 _HOST_PATH_TYPES = (
     "DirectoryOrCreate",

@@ -1,8 +1,8 @@
-"""Rules for amounts: quantities that parse, are not negative, and requests that stay within limits."""
+"""Amounts of resources: written as text, quantities that parse, not negative, and requests within limits."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from stratos.apiserver.registry.builtin.fields import Problems, invalid, mapping, required
 from stratos.apiserver.registry.builtin.names import qualified_name
@@ -26,6 +26,18 @@ def quantity(value: object) -> Decimal | None:
         return parse_quantity(value)
     except Invalid:
         return None
+
+
+def spell_amounts(amounts: object) -> None:
+    """Write plain numbers as the text they mean, in place: manifests may say ``cpu: 1``, readers expect ``"1"``."""
+    found = mapping(amounts)
+    for name, value in found.items():
+        if isinstance(value, float) and (amount := quantity(value)) is not None:
+            found[name] = (
+                f"{int((amount * 1000).to_integral_value(ROUND_CEILING))}m" if amount % 1 else str(int(amount))
+            )
+        elif isinstance(value, int) and not isinstance(value, bool):
+            found[name] = str(value)
 
 
 def validate_quantity(field: str, value: object) -> Problems:
