@@ -8,7 +8,17 @@ from typing import Any
 
 from stratos.apis.meta import Condition, ObjectMeta, OwnerReference
 from stratos.apis.node import Effect, Node, NodeSpec, Taint
-from stratos.apis.pod import ContainerState, ContainerStatus, Pod, PodSpec, PodStatus, TerminatedState, Toleration
+from stratos.apis.pod import (
+    Container,
+    ContainerPort,
+    ContainerState,
+    ContainerStatus,
+    Pod,
+    PodSpec,
+    PodStatus,
+    TerminatedState,
+    Toleration,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -39,7 +49,8 @@ def a_pod(
     owner: OwnerReference | None = None,
     restart_policy: str = "Always",
     tolerations: tuple[Toleration, ...] = (),
-    finalizers: tuple[str, ...] = (),
+    address: str = "",
+    ports: Mapping[str, int] | None = None,
 ) -> Pod:
     """A running pod that has been ready for a while; ``ready_seconds=None`` is one that is not ready."""
     terminated = TerminatedState(exit_code=exit_code, finished_at=ago(ended_seconds)) if exit_code is not None else None
@@ -54,11 +65,21 @@ def a_pod(
             creation_timestamp=ago(age_seconds),
             deletion_timestamp=NOW if leaving else None,
             owner_references=(owner,) if owner else (),
-            finalizers=finalizers,
         ),
-        spec=PodSpec(node_name=node, restart_policy=restart_policy, tolerations=tolerations),
+        spec=PodSpec(
+            node_name=node,
+            restart_policy=restart_policy,
+            tolerations=tolerations,
+            containers=(
+                Container(
+                    name="main",
+                    ports=tuple(ContainerPort(name=each, container_port=port) for each, port in (ports or {}).items()),
+                ),
+            ),
+        ),
         status=PodStatus(
             phase=phase,
+            pod_ip=address,
             conditions=(ready,) if ready_seconds is not None else (),
             container_statuses=(
                 ContainerStatus(name="main", restart_count=restarts, state=ContainerState(terminated=terminated)),

@@ -25,6 +25,7 @@ from stratos.apiserver.server import ApiServer
 from stratos.apiserver.storage.memory import open_memory
 from stratos.base.errors import Conflict, NotFound
 from stratos.base.ids import SeededIds
+from stratos.kube.cache import CacheEvent
 from stratos.kube.client import Client, PatchType
 from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.kube.in_process import InProcessTransport
@@ -118,12 +119,17 @@ class Hosts:
         self._nodes = manager.cache(NODE)
         self._controller = Controller("hosts", self._tend, clock=clock, rng=rng, workers=16)
         self._controller.watch(self._pods)
-        self._nodes.subscribe(lambda _: [self._controller.enqueue(pod.metadata.key) for pod in self._pods] and None)
+        self._nodes.subscribe(self._node_changed)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._controller.run())
             tasks.create_task(self._heartbeats())
+
+    def _node_changed(self, _: CacheEvent[Node]) -> None:
+        for pod in self._pods:
+            if not pod.spec.node_name:
+                self._controller.enqueue(pod.metadata.key)
 
     async def add_node(self, name: str, **labels: str) -> None:
         await self._client.create(NODE, {"metadata": {"name": name, "labels": {"host": name, **labels}}})

@@ -71,8 +71,8 @@ def test_a_standby_taint_ends_the_pods_that_do_not_tolerate_it_at_once() -> None
     async def story() -> None:
         async with small_cluster("a") as cluster:
             await a_running_deployment(cluster, replicas=1)
-            tolerant = {"tolerations": [{"key": "stratos.sh/standby", "operator": "Exists"}]}
-            stays = {"metadata": {"name": "stays", "namespace": "default"}, "spec": template(**tolerant)["spec"]}
+            tolerant = template(tolerations=[{"key": "stratos.sh/standby", "operator": "Exists"}])
+            stays = {"metadata": {"name": "stays", "namespace": "default"}, "spec": tolerant["spec"]}
             await cluster.client.create(POD, stays)
             await cluster.wait(POD, "default/stays", is_ready)
             before = {pod.metadata.name for pod in await cluster.pods(labels="app=web")}
