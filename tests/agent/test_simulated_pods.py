@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from agent.simulated_hosts import World, a_world, condition
+from agent.simulated_hosts import World, a_world, condition, wait_until
 from stratos.agent.simulated_kubelet.behaviour import CACHE_KEY, DURATION, EXIT_CODE, LOAD_SECONDS, STOP_SECONDS
 from stratos.apis.pod import POD
+from stratos.providers.contract import MachineState
 from stratos.testing.virtual_time import run
 
 
@@ -64,6 +65,43 @@ def test_an_image_is_pulled_once_for_all_the_pods_of_a_disk() -> None:
 
             assert 300 < cold < 310
             assert warm < 2
+
+    run(main())
+
+
+def test_a_language_model_serves_within_two_minutes_on_a_warm_machine() -> None:
+    """Cold, it takes a boot, ten minutes of download and ninety seconds of loading."""
+    image, load = "llama-3:70b", {LOAD_SECONDS: "90"}
+
+    async def main() -> None:
+        async with a_world() as world:
+            world.registry.sizes_bytes[image] = 600 * 100_000_000  # ten minutes at 100 MB/s
+            asked = now()
+            machine_id = await world.launch(instance_type="g5.2xlarge")
+            await world.wait_ready()
+            cold = await serving(world, "cold") - asked
+            await world.client.delete(POD, "default/cold")
+            await world.wait_pod_gone("cold")
+            await world.cloud.stop(machine_id)
+            await world.wait_state(machine_id, MachineState.STOPPED)
+            asked = now()
+            await world.cloud.start(machine_id, "start-1")
+            await world.wait_condition("one", "Ready", "False")
+            await world.wait_ready()
+            warm = await serving(world, "warm") - asked
+
+            assert cold > 720
+            assert warm <= 120
+
+    async def serving(world: World, name: str) -> float:
+        """When the pod is ready to serve."""
+        await world.create_pod(name, image=image, annotations=load)
+
+        async def ready() -> bool:
+            return bool(condition(await world.pod(name), "Ready").get("status") == "True")
+
+        await wait_until(ready)
+        return now()
 
     run(main())
 

@@ -23,6 +23,7 @@ from stratos.providers.contract import (
     Interruption,
     LaunchRequest,
     MachineBusy,
+    MachineNotFound,
     MachineState,
     NotStoppable,
     OfferingKey,
@@ -511,6 +512,9 @@ def test_terminated_machines_are_shown_for_an_hour() -> None:
         assert (await cloud.describe([machine_id]))[machine_id].state is MachineState.TERMINATED
         await asyncio.sleep(1000)
         assert await cloud.describe([machine_id]) == {}
+        with pytest.raises(MachineNotFound):
+            await cloud.tag(machine_id, {"late": "tag"})
+        assert await cloud.list_by_tags({}) == ()
 
     run(main())
 

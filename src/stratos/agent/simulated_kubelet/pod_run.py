@@ -250,7 +250,6 @@ class PodRun:
             for index, container in enumerate(self._all_containers())
         ]
         return PodRecord(
-            uid=self.pod.metadata.uid,
             host_ip=self._room.host_ip,
             started_at=self.pod.status.start_time or now,
             containers=records,

@@ -61,7 +61,6 @@ class ContainerRecord:
 class PodRecord:
     """A pod on its host, as far as its status tells of it."""
 
-    uid: str
     host_ip: str
     started_at: datetime
     containers: list[ContainerRecord]

@@ -122,7 +122,8 @@ class SimulatedCloud:
         self._quota = Quota(self.options.max_vcpus)
         self._toll = Toll(self.options.calls_per_second, self.options.call_burst)
         self._machines: dict[str, SimulatedMachine] = {}
-        self._shown: dict[str, Machine] = {}
+        self._shown: dict[str, Machine] = {}  # what describe and list_by_tags say
+        self._forgotten: set[str] = set()  # terminated so long ago that calls find them no more
         self._machine_by_token: dict[str, SimulatedMachine] = {}
         self._notices: dict[str, Interruption] = {}
         self._listeners: list[asyncio.Queue[Interruption]] = []
@@ -235,7 +236,10 @@ class SimulatedCloud:
 
     def machine(self, machine_id: str) -> Machine:
         """The machine as it is at this moment, whatever `describe` shows. Raises `MachineNotFound`."""
-        return self._known(machine_id).seen
+        machine = self._machines.get(machine_id)
+        if machine is None:
+            raise MachineNotFound(f"there was never a machine {machine_id!r}")
+        return machine.seen
 
     def machines(self) -> tuple[Machine, ...]:
         """All that were ever launched, as they are at this moment, by age."""
@@ -299,7 +303,7 @@ class SimulatedCloud:
 
     def _known(self, machine_id: str) -> SimulatedMachine:
         machine = self._machines.get(machine_id)
-        if machine is None:
+        if machine is None or machine_id in self._forgotten:
             raise MachineNotFound(f"there is no machine {machine_id!r}")
         return machine
 
@@ -443,8 +447,12 @@ class SimulatedCloud:
                 machine.reclaim_timer.cancel()
                 machine.reclaim_timer = None
         if state is MachineState.TERMINATED:
-            _later(self.options.terminated_shown_seconds, lambda: self._shown.pop(id_, None))
+            _later(self.options.terminated_shown_seconds, lambda: self._forget(id_))
         self._show(machine)
+
+    def _forget(self, machine_id: str) -> None:
+        self._forgotten.add(machine_id)
+        self._shown.pop(machine_id, None)
 
     def _show(self, machine: SimulatedMachine) -> None:
         """Let `describe` see the machine as it is now, after the usual lag."""
