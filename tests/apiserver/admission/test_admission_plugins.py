@@ -96,6 +96,18 @@ def test_nothing_begins_in_a_namespace_that_is_missing_or_going() -> None:
     assert "because it is being terminated" in message
 
 
+@pytest.mark.parametrize("kind", sorted(RESOURCES))
+def test_an_object_without_anything_in_it_passes_through(kind: str) -> None:
+    """Admission comes before the rules: what it meets may lack everything a sensible object has."""
+    obj: Obj = {"metadata": {"name": "web"}, "roleRef": {"kind": "Role", "name": "x"}}
+    RESOURCES[kind].default(obj)
+    request = a_write(kind, obj)
+
+    run(a_chain(observed(limitrange=[{"metadata": {"name": "empty", "namespace": "a"}}])).mutate(request))
+
+    assert request.obj is obj
+
+
 def a_class(name: str, value: int, **fields: Any) -> Obj:
     return {"metadata": {"name": name}, "value": value, **fields}
 

@@ -151,6 +151,7 @@ POD_FLAWS: list[tuple[Obj, str, str, str]] = [
         "Too long: may not be more than 262144 bytes",
     ),
     (a_pod(containers=[]), "spec.containers", REQUIRED, "Required value"),
+    (an_object("Pod"), "spec.containers", REQUIRED, "Required value"),
     (a_pod(container={"image": "nginx"}), "spec.containers[0].name", REQUIRED, "Required value"),
     (a_pod(container=a_container(name="Main")), "spec.containers[0].name", INVALID, "a lowercase RFC 1123 label"),
     (a_pod(container={"name": "main"}), "spec.containers[0].image", REQUIRED, "Required value"),
@@ -432,6 +433,7 @@ WORKLOAD_FLAWS: list[tuple[Obj, str, str, str]] = [
 OTHER_FLAWS: list[tuple[Obj, str, str, str]] = [
     (a_service() | {"metadata": {"name": "1web"}}, "metadata.name", INVALID, "a DNS-1035 label"),
     (a_service(ports=[]), "spec.ports", REQUIRED, "Required value"),
+    (an_object("Service"), "spec.ports", REQUIRED, "Required value"),
     (a_service(type="Cluster"), "spec.type", UNSUPPORTED, '"ClusterIP", "ExternalName", "LoadBalancer", "NodePort"'),
     (a_service(ports=[{"port": 0, "targetPort": 80}]), "spec.ports[0].port", INVALID, "must be between 1 and 65535"),
     (a_service(ports=[{"port": 80}, {"port": 443, "name": "tls"}]), "spec.ports[0].name", REQUIRED, "Required value"),

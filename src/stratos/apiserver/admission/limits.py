@@ -36,7 +36,7 @@ class LimitRanger(Plugin):
     def _container_limits(self, namespace: str) -> Iterator[Obj]:
         for limit_range in self._objects.all("limitranges"):
             if limit_range["metadata"].get("namespace") == namespace:
-                for item in limit_range["spec"].get("limits") or ():
+                for item in (limit_range.get("spec") or {}).get("limits") or ():
                     if item.get("type") == "Container":
                         yield item
 

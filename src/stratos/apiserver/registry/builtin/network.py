@@ -46,8 +46,8 @@ _PENDING = "<pending>"
 
 
 def _default_service(service: Obj) -> None:
-    spec = service.get("spec")
-    if not isinstance(spec, dict):
+    fill(service, spec={})
+    if not isinstance(spec := service["spec"], dict):
         return
     fill(spec, type="ClusterIP", sessionAffinity="None")
     if spec["sessionAffinity"] == "ClientIP":

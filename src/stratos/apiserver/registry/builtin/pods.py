@@ -27,12 +27,10 @@ _FINISHED = ("Succeeded", "Failed")
 
 
 def _default_pod(pod: Obj) -> None:
-    spec = pod.get("spec")
-    if not isinstance(spec, dict):
-        return
-    default_pod_spec(spec)
-    status = pod.setdefault("status", {})
-    if isinstance(status, dict):
+    fill(pod, spec={}, status={})
+    spec, status = pod["spec"], pod["status"]
+    if isinstance(spec, dict) and isinstance(status, dict):
+        default_pod_spec(spec)
         fill(status, phase="Pending", qosClass=quality_of_service(spec))
 
 
