@@ -64,7 +64,7 @@ class PodRun:
         self._record = self._new_record(room.clock.now())
 
     def stop(self, grace_seconds: float | None) -> None:
-        """End within the grace, then delete the pod object. A later call may shorten it."""
+        """End within the grace, then delete the pod object."""
         self._grace_seconds = _DEFAULT_GRACE_SECONDS if grace_seconds is None else grace_seconds
         self._stopping.set()
 
