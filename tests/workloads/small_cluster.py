@@ -23,12 +23,13 @@ from stratos.apiserver.auth.contract import SYSTEM_MASTERS, Attributes, Credenti
 from stratos.apiserver.observed import ObservedObjects
 from stratos.apiserver.server import ApiServer
 from stratos.apiserver.storage.memory import open_memory
-from stratos.base.errors import Conflict, NotFound
+from stratos.base.errors import Conflict, NotFound, Unavailable
 from stratos.base.ids import SeededIds
 from stratos.kube.cache import CacheEvent
 from stratos.kube.client import Client, PatchType
 from stratos.kube.controller import Controller, Manager, Requeue
-from stratos.kube.in_process import InProcessTransport
+from stratos.kube.in_process import AsgiApp, InProcessTransport
+from stratos.kube.transport import Response
 from stratos.testing.virtual_time import VirtualClock
 from stratos.workloads.daemonset.plan import target_node
 from stratos.workloads.run import workload_controllers
@@ -239,8 +240,26 @@ def _plural(kind: str) -> str:
     return kind.lower() + "s"
 
 
+class FaultyTransport(InProcessTransport):
+    """Loses one write in ``one_in``, half of them after the server has carried them out."""
+
+    def __init__(self, app: AsgiApp, rng: random.Random, one_in: int) -> None:
+        super().__init__(app)
+        self._rng = rng
+        self._one_in = one_in
+
+    async def request(self, method: str, path: str, **rest: Any) -> Response:
+        fate = self._rng.randrange(2 * self._one_in) if method != "GET" else -1
+        if fate == 0:
+            raise Unavailable("the request was lost")
+        response = await super().request(method, path, **rest)
+        if fate == 1:
+            raise Unavailable("the answer was lost")
+        return response
+
+
 @asynccontextmanager
-async def small_cluster(*nodes: str) -> AsyncIterator[SmallCluster]:
+async def small_cluster(*nodes: str, lose_one_write_in: int = 0) -> AsyncIterator[SmallCluster]:
     clock, rng = VirtualClock(), random.Random(7)
     ids = SeededIds(rng)
     anyone = _Anyone()
@@ -255,7 +274,8 @@ async def small_cluster(*nodes: str) -> AsyncIterator[SmallCluster]:
     )
     await server.start()
     client = Client(InProcessTransport(server.app))
-    manager = Manager(client, rng=rng)
+    faulty = FaultyTransport(server.app, rng, lose_one_write_in) if lose_one_write_in else None
+    manager = Manager(Client(faulty) if faulty else client, rng=rng)
     hosts = Hosts(client, manager, clock, rng)
     workload_controllers(manager, clock=clock, ids=ids, rng=rng, root_certificate="PEM")
     manager.add(hosts)
