@@ -195,7 +195,7 @@ def test_masters_may_do_anything() -> None:
         ((ALL_AUTHENTICATED,), Attributes(ANN, "get", path="/apis/apps/v1"), True),
         ((ALL_AUTHENTICATED,), wish("create", "selfsubjectaccessreviews", group="authorization.k8s.io"), True),
         ((ALL_AUTHENTICATED,), wish("list", "pods"), False),
-        (("system:unauthenticated",), Attributes(ANN, "get", path="/healthz"), True),
+        (("system:unauthenticated",), Attributes(ANN, "get", path="/version"), False),
         (("system:unauthenticated",), Attributes(ANN, "get", path="/apis"), False),
     ],
 )

@@ -56,3 +56,16 @@ def test_field_selectors_see_absent_and_odd_values_as_text() -> None:
     assert RESOURCES["Pod"].selectable["spec.nodeName"]({"spec": {}}) == ""
     assert RESOURCES["Node"].selectable["spec.unschedulable"]({"spec": {"unschedulable": True}}) == "true"
     assert RESOURCES["Job"].selectable["status.successful"]({"status": {"succeeded": 2}}) == "2"
+
+
+def test_kinds_with_replicas_can_be_scaled() -> None:
+    """``kubectl scale`` and autoscalers find replicas and selector by these paths, whatever the kind."""
+    scaled = {kind: resource.scale for kind, resource in RESOURCES.items() if "scale" in resource.subresources}
+
+    assert set(scaled) == {"Deployment", "ReplicaSet", "StatefulSet"}
+    assert all(
+        paths is not None
+        and (paths.spec_replicas, paths.status_replicas, paths.label_selector)
+        == (".spec.replicas", ".status.replicas", ".spec.selector")
+        for paths in scaled.values()
+    )

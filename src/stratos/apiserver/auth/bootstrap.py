@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stratos.apiserver.auth.contract import ALL_AUTHENTICATED, ALL_UNAUTHENTICATED, SYSTEM_MASTERS
+from stratos.apiserver.auth.contract import ALL_AUTHENTICATED, SYSTEM_MASTERS
 from stratos.apiserver.registry.resource import Obj
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -224,12 +224,13 @@ def _component_roles() -> list[Obj]:
 
 
 def _bindings() -> list[Obj]:
-    everyone, strangers = ("Group", ALL_AUTHENTICATED), ("Group", ALL_UNAUTHENTICATED)
+    everyone = ("Group", ALL_AUTHENTICATED)
     return [
         _binding("cluster-admin", "cluster-admin", ("Group", SYSTEM_MASTERS)),
         _binding("system:discovery", "system:discovery", everyone),
         _binding("system:basic-user", "system:basic-user", everyone),
-        _binding("system:public-info-viewer", "system:public-info-viewer", everyone, strangers),
+        # Strangers are not among them: they are shown the server's health and nothing else.
+        _binding("system:public-info-viewer", "system:public-info-viewer", everyone),
         _binding("system:monitoring", "system:monitoring", ("Group", "system:monitoring")),
         _binding("system:node", "system:node", ("Group", "system:nodes")),
         _binding("system:node-proxier", "system:node-proxier", ("User", "system:kube-proxy")),

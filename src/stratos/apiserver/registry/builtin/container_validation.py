@@ -8,6 +8,7 @@ from typing import Any
 from stratos.apiserver.registry.builtin.amounts import validate_container_resources
 from stratos.apiserver.registry.builtin.fields import (
     Problems,
+    duplicate,
     forbidden,
     integer,
     invalid,
@@ -119,7 +120,7 @@ def _validate_host_ports(spec: dict[str, Any], field: str) -> Problems:
             host_port = integer(port, "hostPort")
             key = (text(port, "protocol"), text(port, "hostIP"), host_port)
             if host_port and key in seen:
-                yield from repeated([(f"{port_at}.hostPort", host_port)] * 2)
+                yield duplicate(f"{port_at}.hostPort", host_port)
             seen.add(key)
 
 

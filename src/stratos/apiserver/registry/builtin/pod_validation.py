@@ -44,6 +44,7 @@ _NAMED = (
     ("subdomain", dns_label),
 )
 _SECONDS_MAX = 2**31 - 1
+_NODE_TERMS = "requiredDuringSchedulingIgnoredDuringExecution"
 _ONLY_THESE_CHANGE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -102,7 +103,7 @@ def validate_pod_change(new: dict[str, Any], old: dict[str, Any]) -> Problems:
         if len(items(spec, part)) != len(items(before, part)):
             yield forbidden(f"spec.{part}", "pod updates may not add or remove containers")
             return
-    if not _only_added(spec, before, "tolerations"):
+    if not _tolerates_as_before(spec, before):
         yield forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")
     gates, gates_before = _names(spec, "schedulingGates"), _names(before, "schedulingGates")
     added = [name for name in gates if name not in gates_before]
@@ -128,13 +129,12 @@ def _validate_deadline_change(spec: dict[str, Any], before: dict[str, Any]) -> P
         )
 
 
-def _only_added(spec: dict[str, Any], before: dict[str, Any], part: str) -> bool:
+def _tolerates_as_before(spec: dict[str, Any], before: dict[str, Any]) -> bool:
     """Whether each old toleration is still there; how long it tolerates may change."""
 
     def identities(owner: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return [
-            (t.get("key"), t.get("operator") or "Equal", t.get("value"), t.get("effect")) for t in mappings(owner, part)
-        ]
+        tolerations = mappings(owner, "tolerations")
+        return [(t.get("key"), t.get("operator") or "Equal", t.get("value"), t.get("effect")) for t in tolerations]
 
     now = identities(spec)
     return all(identity in now for identity in identities(before))
@@ -142,9 +142,6 @@ def _only_added(spec: dict[str, Any], before: dict[str, Any], part: str) -> bool
 
 def _names(spec: dict[str, Any], part: str) -> list[Any]:
     return [item.get("name") for item in mappings(spec, part)]
-
-
-_NODE_TERMS = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def _fixed_part(spec: dict[str, Any], *, gated: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stratos.apiserver.registry.builtin.columns import AGE, NAME, NONE, column, map_text, template_columns
+from stratos.apiserver.registry.builtin.columns import AGE, NAME, NONE, Cell, column, map_text, template_columns
 from stratos.apiserver.registry.builtin.fields import (
     Problems,
     forbidden,
@@ -111,7 +111,7 @@ def _validate_rolling(rolling: dict[str, Any], field: str, *, both_zero: str) ->
         yield invalid(f"{field}.maxUnavailable", rolling["maxUnavailable"], both_zero)
 
 
-def _count(*path: str) -> Any:
+def _count(*path: str) -> Cell:
     return lambda obj: integer(obj, *path) or 0
 
 
