@@ -98,21 +98,11 @@ def plan_deployment(
     new = find_new(deployment, ordered)
     old = [replica_set for replica_set in ordered if replica_set is not new]
     bounds = bounds_of(deployment)
-    create, replicas = None, dict[str, int]()
-    if deployment.metadata.deletion_timestamp is None:
-        if deployment.spec.paused or _was_resized(deployment, ordered):
-            replicas = resize(bounds.desired, bounds.most, new, old)
-        elif new is None and (deployment.spec.strategy.type != "Recreate" or not _remain(old, pods)):
-            first = bounds.desired if deployment.spec.strategy.type == "Recreate" else _room(bounds, old)
-            create = _new_replica_set(deployment, first, _revision_wanted(None, old), bounds)
-        elif deployment.spec.strategy.type == "Recreate":
-            replicas = _recreate(bounds, new, old, pods)
-        else:
-            replicas = _roll(bounds, new, old) if new else {}
+    leaving = deployment.metadata.deletion_timestamp is not None
+    create, replicas = (None, {}) if leaving else _next_step(deployment, new, old, pods, bounds)
     status, check_again = plan_status(
         deployment, new, ordered, bounds.least_available, create["metadata"]["name"] if create else None, now
     )
-    leaving = deployment.metadata.deletion_timestamp is not None
     return DeploymentPlan(
         create=create,
         change=() if leaving else tuple(_changes(deployment, new, old, replicas, bounds)),
@@ -121,6 +111,21 @@ def plan_deployment(
         status=status,
         check_again_seconds=check_again,
     )
+
+
+def _next_step(
+    deployment: Deployment, new: ReplicaSet | None, old: Sequence[ReplicaSet], pods: Sequence[Pod], bounds: Bounds
+) -> tuple[dict[str, Any] | None, dict[str, int]]:
+    """The ReplicaSet to create, or, by uid, the replicas that some should have instead of what they have."""
+    recreate = deployment.spec.strategy.type == "Recreate"
+    if deployment.spec.paused or _was_resized(deployment, [*old, *([new] if new else [])]):
+        return None, resize(bounds.desired, bounds.most, new, old)
+    if recreate and _remain(old, pods):
+        # Everything old goes first, to the last terminating pod; only then the new ones come.
+        return None, {each.metadata.uid: 0 for each in old}
+    if new is None:
+        return _new_replica_set(deployment, _room(bounds, old), _revision_wanted(None, old), bounds), {}
+    return None, {new.metadata.uid: bounds.desired} if recreate else _roll(bounds, new, old)
 
 
 def find_new(deployment: Deployment, ordered: Iterable[ReplicaSet]) -> ReplicaSet | None:
@@ -152,14 +157,6 @@ def _remain(old: Sequence[ReplicaSet], pods: Iterable[Pod]) -> bool:
     return any(each.spec.replicas for each in old) or any(
         not pod.finished and pod.metadata.controller is not None and pod.metadata.controller.uid in uids for pod in pods
     )
-
-
-def _recreate(bounds: Bounds, new: ReplicaSet | None, old: Sequence[ReplicaSet], pods: Sequence[Pod]) -> dict[str, int]:
-    """Everything old goes first, to the last terminating pod; only then the new ones come."""
-    replicas = {each.metadata.uid: 0 for each in old}
-    if new is not None and not _remain(old, pods):
-        replicas[new.metadata.uid] = bounds.desired
-    return replicas
 
 
 def _roll(bounds: Bounds, new: ReplicaSet, old: Sequence[ReplicaSet]) -> dict[str, int]:
