@@ -9,7 +9,6 @@ import msgspec
 
 from stratos.apis.meta import Condition, Kind, KubeObject, Struct
 
-
 Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
 
 
