@@ -1,5 +1,7 @@
 """One table or example for each rule that keeps a pod off a node, with the words kube-scheduler has for it."""
 
+from dataclasses import replace
+
 import pytest
 
 from planning.scheduling.scheduling_builders import (
@@ -18,7 +20,9 @@ from planning.scheduling.scheduling_builders import (
     spread_over,
     together,
 )
+from stratos.apis.meta import ObjectMeta
 from stratos.apis.node import Taint
+from stratos.apis.persistentvolume import CSIVolumeSource, PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity
 from stratos.apis.pod import (
     Affinity,
     Container,
@@ -34,8 +38,11 @@ from stratos.apis.pod import (
     Toleration,
 )
 from stratos.base.errors import Invalid
+from stratos.planning.scheduling.cluster import ClusterState
+from stratos.planning.scheduling.placement import PlacedPod
 from stratos.planning.scheduling.requests import effective_requests
 from stratos.planning.scheduling.requirements import requirements_of
+from stratos.planning.scheduling.volumes import volume_needs
 
 NODE_AFFINITY = "node(s) didn't match Pod's node affinity/selector"
 SPREAD = "node(s) didn't match pod topology spread constraints"
@@ -401,3 +408,55 @@ def test_pods_seen_before_their_node_count_once_it_comes() -> None:
 
     assert reasons(cluster, a_pod(requests={"cpu": "2"})) == {"late": "Insufficient cpu"}
     assert cluster.nodes["late"].labels[HOSTNAME] == "late"
+
+
+# Volumes
+
+
+def a_volume(handle: str, *, zone: str | None = None, labels: dict[str, str] | None = None) -> PersistentVolume:
+    affinity = None
+    if zone:
+        expression = SelectorRequirement(key=ZONE, operator="In", values=(zone,))
+        term = NodeSelectorTerm(match_expressions=(expression,))
+        affinity = VolumeNodeAffinity(required=NodeSelector(node_selector_terms=(term,)))
+    csi = CSIVolumeSource(driver="disk.example.com", volume_handle=handle)
+    return PersistentVolume(
+        metadata=ObjectMeta(name=handle, labels=labels or {}),
+        spec=PersistentVolumeSpec(node_affinity=affinity, csi=csi),
+    )
+
+
+def reasons_with(cluster: ClusterState, *volumes: PersistentVolume) -> dict[str, str]:
+    check = cluster.check(requirements_of(a_pod(), volumes=volume_needs(volumes)))
+    verdicts = {name: check.reject(node) for name, node in cluster.nodes.items()}
+    return {name: ", ".join(verdict.reasons) if verdict else "" for name, verdict in verdicts.items()}
+
+
+def test_a_pod_follows_its_volumes() -> None:
+    cluster = a_cluster(a_node("a", zone="a"), a_node("b", zone="b"))
+
+    assert reasons_with(cluster, a_volume("disk", zone="a")) == {
+        "a": "",
+        "b": "node(s) had volume node affinity conflict",
+    }
+    assert reasons_with(cluster, a_volume("old", labels={ZONE: "b__c"})) == {
+        "a": "node(s) had no available volume zone",
+        "b": "",
+    }
+
+
+def test_a_node_attaches_only_so_many_volumes_and_a_shared_one_counts_once() -> None:
+    limited = replace(a_node("limited"), attach_limits={"disk.example.com": 2})
+    cluster = a_cluster(limited, a_node("unlimited"))
+    for name in ("one", "two"):
+        requirements = requirements_of(a_pod(name), volumes=volume_needs([a_volume(name)]))
+        cluster.add_pod(PlacedPod(name, requirements), "limited")
+
+    assert reasons_with(cluster, a_volume("three")) == {
+        "limited": "node(s) exceed max volume count",
+        "unlimited": "",
+    }
+    assert reasons_with(cluster, a_volume("two")) == {"limited": "", "unlimited": ""}
+
+    cluster.remove_pod("one")
+    assert reasons_with(cluster, a_volume("three")) == {"limited": "", "unlimited": ""}

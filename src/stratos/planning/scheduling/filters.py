@@ -12,8 +12,9 @@ from stratos.planning.scheduling import rejection
 from stratos.planning.scheduling.placement import NodeState
 from stratos.planning.scheduling.rejection import Rejection
 from stratos.planning.scheduling.requirements import NodeRules, PodRequirements, SpreadConstraint
-from stratos.planning.scheduling.rules import pinned_nodes, reaches_volumes, reject_by_rules
+from stratos.planning.scheduling.rules import pinned_nodes, reject_by_rules, reject_by_volumes
 from stratos.planning.scheduling.topology import HeldTerms, TallyKey, TopologyIndex
+from stratos.planning.scheduling.volumes import NO_VOLUMES
 
 
 class RulesMemory:
@@ -47,6 +48,7 @@ class FitCheck:
     ) -> None:
         self.requirements = requirements
         self.rules = rules
+        self._has_volumes = requirements.node_rules.volumes != NO_VOLUMES
         self._repelling = repelling
         self._namespace_labels = namespace_labels
         self._repelled_version = -1
@@ -81,8 +83,12 @@ class FitCheck:
         for resource, amount in requirements.requests:
             if amount > free.get(resource, 0):
                 return self._reject_by_resources(node)
-        if self.rules.rules.volumes and not reaches_volumes(self.rules.rules, node.description):
-            return rejection.VOLUME_AFFINITY
+        if self._has_volumes:
+            if not node.can_attach(requirements.node_rules.volumes.attachments):
+                return rejection.VOLUME_LIMIT
+            verdict = reject_by_volumes(requirements.node_rules, node.description)
+            if verdict is not None:
+                return verdict
         if self._spread:
             verdict = self._reject_by_spread(node)
             if verdict is not None:

@@ -16,10 +16,14 @@ class NodeDescription:
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
     allocatable: Mapping[str, int] = field(default_factory=dict)  # amounts, see `stratos.base.quantity`
+    attach_limits: Mapping[str, int] = field(default_factory=dict)  # volumes by storage driver
 
 
-def describe_node(node: Node) -> NodeDescription:
-    """Raises `Invalid` naming the field when an amount is not a quantity."""
+def describe_node(node: Node, attach_limits: Mapping[str, int] | None = None) -> NodeDescription:
+    """``attach_limits`` is told by the node's CSINode, see `volumes.attach_limits`.
+
+    Raises `Invalid` naming the field when an amount is not a quantity.
+    """
     allocatable: Amounts = node_amounts(node.status.allocatable or node.status.capacity)
     return NodeDescription(
         name=node.metadata.name,
@@ -27,4 +31,5 @@ def describe_node(node: Node) -> NodeDescription:
         taints=node.spec.taints or (),
         unschedulable=node.spec.unschedulable,
         allocatable=allocatable,
+        attach_limits=attach_limits or {},
     )

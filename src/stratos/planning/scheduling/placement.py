@@ -5,11 +5,13 @@ A `NodeState` belongs to its `ClusterState`, which alone changes it: counts over
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.requirements import ANY_IP, HostPort, PodRequirements
+from stratos.planning.scheduling.volumes import Attachment
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,18 @@ class PlacedPod:
 class NodeState:
     """One node as it fills up."""
 
-    __slots__ = ("_ports", "description", "free", "labels", "name", "nominated", "pods", "scored_cpu", "scored_memory")
+    __slots__ = (
+        "_attached",
+        "_ports",
+        "description",
+        "free",
+        "labels",
+        "name",
+        "nominated",
+        "pods",
+        "scored_cpu",
+        "scored_memory",
+    )
 
     def __init__(self, description: NodeDescription) -> None:
         self.description = description
@@ -34,6 +47,7 @@ class NodeState:
         self.scored_memory = 0
         self.pods: dict[str, PlacedPod] = {}
         self.nominated: dict[str, PlacedPod] = {}  # pods that wait for victims to leave, and count as if here
+        self._attached: dict[str, dict[str, int]] = {}  # driver → volume → how many pods use it
         self._ports: dict[tuple[str, int], dict[str, int]] = {}
 
     def add(self, pod: PlacedPod) -> None:
@@ -46,6 +60,9 @@ class NodeState:
         for port in requirements.host_ports:
             users = self._ports.setdefault((port.protocol, port.port), {})
             users[port.ip] = users.get(port.ip, 0) + 1
+        for driver, volume in requirements.node_rules.volumes.attachments:
+            volumes = self._attached.setdefault(driver, {})
+            volumes[volume] = volumes.get(volume, 0) + 1
 
     def remove(self, pod: PlacedPod) -> None:
         del self.pods[pod.key]
@@ -59,6 +76,23 @@ class NodeState:
             users[port.ip] -= 1
             if not users[port.ip]:
                 del users[port.ip]
+        for driver, volume in requirements.node_rules.volumes.attachments:
+            volumes = self._attached[driver]
+            volumes[volume] -= 1
+            if not volumes[volume]:
+                del volumes[volume]
+
+    def can_attach(self, wanted: Iterable[Attachment]) -> bool:
+        """A volume that is attached already, for another pod, takes no more room."""
+        more: dict[str, int] = {}
+        for driver, volume in wanted:
+            if volume not in self._attached.get(driver, {}):
+                more[driver] = more.get(driver, 0) + 1
+        limits = self.description.attach_limits
+        return all(
+            driver not in limits or len(self._attached.get(driver, {})) + number <= limits[driver]
+            for driver, number in more.items()
+        )
 
     def has_port_free(self, wanted: HostPort) -> bool:
         """A port is taken by the same address, and the address that means all takes it from everyone."""

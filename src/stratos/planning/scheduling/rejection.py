@@ -15,7 +15,9 @@ class Rule(StrEnum):
     NODE_AFFINITY = "NodeAffinity"
     NODE_PORTS = "NodePorts"
     NODE_RESOURCES_FIT = "NodeResourcesFit"
+    NODE_VOLUME_LIMITS = "NodeVolumeLimits"
     VOLUME_BINDING = "VolumeBinding"
+    VOLUME_ZONE = "VolumeZone"
     POD_TOPOLOGY_SPREAD = "PodTopologySpread"
     INTER_POD_AFFINITY = "InterPodAffinity"
 
@@ -34,6 +36,8 @@ AFFINITY = Rejection(Rule.NODE_AFFINITY, ("node(s) didn't match Pod's node affin
 NOT_PINNED = Rejection(Rule.NODE_AFFINITY, ("node(s) didn't satisfy plugin(s) [NodeAffinity]",), False)
 VOLUME_AFFINITY = Rejection(Rule.VOLUME_BINDING, ("node(s) had volume node affinity conflict",), False)
 PORTS = Rejection(Rule.NODE_PORTS, ("node(s) didn't have free ports for the requested pod ports",), True)
+VOLUME_LIMIT = Rejection(Rule.NODE_VOLUME_LIMITS, ("node(s) exceed max volume count",), True)
+VOLUME_ZONE = Rejection(Rule.VOLUME_ZONE, ("node(s) had no available volume zone",), False)
 SPREAD = Rejection(Rule.POD_TOPOLOGY_SPREAD, ("node(s) didn't match pod topology spread constraints",), True)
 SPREAD_LABEL_MISSING = Rejection(
     Rule.POD_TOPOLOGY_SPREAD, ("node(s) didn't match pod topology spread constraints (missing required label)",), False

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from stratos.apis.pod import NodeSelector, Pod, PodAffinity, PodAffinityTerm, PodSpec, Toleration
+from stratos.apis.pod import Pod, PodAffinity, PodAffinityTerm, PodSpec, Toleration
 from stratos.base.selectors import LabelSelector, from_match_labels
 from stratos.planning.scheduling.requests import ASSUMED_WHEN_SCORING, effective_requests, positive
 from stratos.planning.scheduling.selection import (
@@ -22,6 +22,7 @@ from stratos.planning.scheduling.selection import (
     compile_node_term,
     with_label_keys,
 )
+from stratos.planning.scheduling.volumes import NO_VOLUMES, VolumeNeeds
 
 Labels = tuple[tuple[str, str], ...]
 ANY_IP = "0.0.0.0"
@@ -40,7 +41,7 @@ class NodeRules:
     selector: LabelSelector
     required: NodeTerms | None  # None requires nothing; no terms at all can never hold
     tolerations: tuple[Toleration, ...]
-    volumes: tuple[NodeTerms, ...]  # where the pod's bound volumes can be reached
+    volumes: VolumeNeeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,8 @@ class PodRequirements:
         return bool(self.affinity or self.anti_affinity or self.spread)
 
 
-def requirements_of(pod: Pod, *, volume_affinity: tuple[NodeSelector, ...] = ()) -> PodRequirements:
-    """Compile ``pod``. ``volume_affinity`` holds the required node affinity of the volumes it has claimed.
+def requirements_of(pod: Pod, *, volumes: VolumeNeeds = NO_VOLUMES) -> PodRequirements:
+    """Compile ``pod``. ``volumes`` says what the volumes it has claimed demand, see `volumes.volume_needs`.
 
     Raises `Invalid` naming the field when something in the pod has no meaning.
     """
@@ -131,7 +132,7 @@ def requirements_of(pod: Pod, *, volume_affinity: tuple[NodeSelector, ...] = ())
         requests=(("pods", 1), *positive(effective_requests(spec))),
         scored_cpu=scored.get("cpu", 0),
         scored_memory=scored.get("memory", 0),
-        node_rules=_compile_node_rules(spec, volume_affinity),
+        node_rules=_compile_node_rules(spec, volumes),
         preferred_nodes=_compile_preferred_nodes(spec),
         host_ports=_host_ports(spec),
         affinity=affinity,
@@ -142,7 +143,7 @@ def requirements_of(pod: Pod, *, volume_affinity: tuple[NodeSelector, ...] = ())
     )
 
 
-def _compile_node_rules(spec: PodSpec, volume_affinity: tuple[NodeSelector, ...]) -> NodeRules:
+def _compile_node_rules(spec: PodSpec, volumes: VolumeNeeds) -> NodeRules:
     node_affinity = spec.affinity.node_affinity if spec.affinity else None
     required = node_affinity.required if node_affinity else None
     path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
@@ -150,7 +151,7 @@ def _compile_node_rules(spec: PodSpec, volume_affinity: tuple[NodeSelector, ...]
         selector=from_match_labels(spec.node_selector or {}),
         required=None if required is None else compile_node_selector(required, path),
         tolerations=spec.tolerations or (),
-        volumes=tuple(compile_node_selector(selector, "spec.nodeAffinity.required") for selector in volume_affinity),
+        volumes=volumes,
     )
 
 

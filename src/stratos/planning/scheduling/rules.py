@@ -27,8 +27,13 @@ def reject_by_rules(rules: NodeRules, node: NodeDescription) -> Rejection | None
     return None
 
 
-def reaches_volumes(rules: NodeRules, node: NodeDescription) -> bool:
-    return all(matches_any(terms, node.name, node.labels) for terms in rules.volumes)
+def reject_by_volumes(rules: NodeRules, node: NodeDescription) -> Rejection | None:
+    """Can the volumes that are bound already be reached from here?"""
+    if not all(matches_any(terms, node.name, node.labels) for terms in rules.volumes.reachable):
+        return rejection.VOLUME_AFFINITY
+    if not rules.volumes.zones.matches(node.labels):
+        return rejection.VOLUME_ZONE
+    return None
 
 
 def matches_node(rules: NodeRules, node: NodeDescription) -> bool:
