@@ -1,0 +1,92 @@
+"""The survey: what carries our tags in the cloud, held against the ledger.
+
+A claim exists before its machine does, so a machine whose claim the API does not know has lost it for good: the claim
+was removed by force, or the data of the cluster is not what it was. It is ended after a grace in which even an old
+launch under way would have been seen. A machine whose claim has another one (or none yet, within the grace) is judged
+the same way; its claim looks after itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from stratos.apis import labels
+from stratos.apis.node import NODE
+from stratos.apis.nodeclaim import NODE_CLAIM
+from stratos.base.clock import Clock
+from stratos.base.errors import NotFound, StratosError
+from stratos.kube.controller import Manager
+from stratos.providers.contract import Machine, Provider
+from stratos.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class Inventory:
+    """Add it to a manager; it surveys at once and then in its interval."""
+
+    name = "inventory"
+
+    def __init__(
+        self,
+        manager: Manager,
+        provider: Provider,
+        *,
+        clock: Clock,
+        cluster_name: str,
+        interval_seconds: float = 60.0,
+        grace_seconds: float = 120.0,
+    ) -> None:
+        self._client = manager.client
+        self._claims = manager.cache(NODE_CLAIM)
+        self._nodes = manager.cache(NODE)
+        self._provider = provider
+        self._clock = clock
+        self._cluster_name = cluster_name
+        self._interval_seconds = interval_seconds
+        self._grace = timedelta(seconds=grace_seconds)
+        manager.add(self)
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.survey()
+            except StratosError as error:
+                log.warning("survey failed", provider=self._provider.name, reason=error.message)
+            await asyncio.sleep(self._interval_seconds)
+
+    async def survey(self) -> tuple[str, ...]:
+        """End what has no claim; the ids of the machines ended."""
+        tags = {labels.TAG_MANAGED_BY: labels.MANAGED_BY, labels.TAG_CLUSTER: self._cluster_name}
+        ended = []
+        for machine in await self._provider.list_by_tags(tags):
+            old_enough = self._clock.now() >= machine.launched_at + self._grace
+            if not machine.state.gone and old_enough and not await self._is_claimed(machine):
+                log.warning(
+                    "machine without a claim is terminated", machine=machine.id, pool=machine.tags.get(labels.TAG_POOL)
+                )
+                await self._provider.terminate(machine.id)
+                await self._delete_node_of(machine)
+                ended.append(machine.id)
+        return tuple(ended)
+
+    async def _is_claimed(self, machine: Machine) -> bool:
+        """A cache may not have heard of the claim yet: before it is denied, the server itself is asked."""
+        name = machine.tags.get(labels.TAG_CLAIM, "")
+        known = self._claims.get(name)
+        if known is not None and known.status.instance_id == machine.id:
+            return True
+        try:
+            claim = await self._client.get(NODE_CLAIM, name) if name else None
+        except NotFound:
+            claim = None
+        return claim is not None and claim.status.instance_id in ("", machine.id)
+
+    async def _delete_node_of(self, machine: Machine) -> None:
+        for node in self._nodes.list():
+            if node.spec.provider_id == machine.provider_id:
+                try:
+                    await self._client.delete(NODE, node.metadata.name, uid=node.metadata.uid)
+                except NotFound:
+                    log.debug("node was gone already", node=node.metadata.name)

@@ -1,0 +1,107 @@
+"""What the cloud was last seen to say about each machine.
+
+Machines between two states are asked about every few seconds, all in one call; settled ones now and then. Whoever calls
+the cloud notes what its answer implies, so that nothing is asked for twice while the cloud's own view still lags.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from stratos.apis.nodeclaim import NodeClaim
+from stratos.base.clock import Clock
+from stratos.base.errors import StratosError
+from stratos.kube.cache import Cache, CacheEvent, Change
+from stratos.providers.contract import MachineState, Provider
+from stratos.snapshot.machine import Sighting
+from stratos.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class Sightings:
+    """Sightings by claim. ``changed`` is told the name of a claim whose machine was seen in another state."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        claims: Cache[NodeClaim],
+        *,
+        clock: Clock,
+        poll_seconds: float,
+        survey_seconds: float,
+        changed: Callable[[str], None],
+    ) -> None:
+        self._provider = provider
+        self._claims = claims
+        self._clock = clock
+        self._poll_seconds = poll_seconds
+        self._survey_seconds = survey_seconds
+        self._changed = changed
+        self._seen: dict[str, Sighting] = {}
+        self._followed: dict[str, None] = {}
+        self._wake = asyncio.Event()
+        claims.subscribe(self._forget_deleted)
+
+    name = "machine sightings"
+
+    def get(self, claim: str) -> Sighting | None:
+        return self._seen.get(claim)
+
+    def note(self, claim: str, state: MachineState | None) -> None:
+        """What a call that the cloud accepted implies."""
+        self._seen[claim] = Sighting(state, self._clock.now())
+
+    def follow(self, claim: str, follow: bool) -> None:
+        if follow:
+            self._followed[claim] = None
+            self._wake.set()
+        else:
+            self._followed.pop(claim, None)
+
+    async def run(self) -> None:
+        survey_due = self._clock.monotonic()
+        while True:
+            if self._clock.monotonic() >= survey_due:
+                survey_due = self._clock.monotonic() + self._survey_seconds
+                await self._look([claim.metadata.name for claim in self._claims])
+            elif self._followed:
+                await self._look(list(self._followed))
+            await self._pause(survey_due)
+
+    async def _pause(self, survey_due: float) -> None:
+        """Until the next poll; or, with nobody to follow, until there is somebody or a survey is due."""
+        if self._followed:
+            await asyncio.sleep(self._poll_seconds)
+            return
+        self._wake.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(self._poll_seconds, survey_due - self._clock.monotonic())):
+                await self._wake.wait()
+
+    async def _look(self, claims: list[str]) -> None:
+        ids = {name: claim.status.instance_id for name in claims if (claim := self._claims.get(name)) is not None}
+        ids = {name: instance_id for name, instance_id in ids.items() if instance_id}
+        if not ids:
+            return
+        asked_at = self._clock.now()
+        try:
+            machines = await self._provider.describe(sorted(ids.values()))
+        except StratosError as error:
+            log.warning("machines could not be looked at", provider=self._provider.name, reason=error.message)
+            return
+        for name, instance_id in ids.items():
+            machine = machines.get(instance_id)
+            before = self._seen.get(name)
+            if before is not None and before.at > asked_at:
+                continue  # a call of ours came in between: the answer may be older than that
+            self._seen[name] = Sighting(machine.state if machine else None, asked_at)
+            if before is None or machine is None or before.state is not machine.state:
+                self._changed(name)
+
+    def _forget_deleted(self, event: CacheEvent[NodeClaim]) -> None:
+        if event.change is Change.DELETED:
+            self._seen.pop(event.key, None)
+            self._followed.pop(event.key, None)

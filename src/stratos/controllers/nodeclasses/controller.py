@@ -1,0 +1,173 @@
+"""The loop: one class at a time, looked up again in an interval because clouds change behind its back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from stratos.apis import labels
+from stratos.apis.awsnodeclass import NodeClassStatus, ResolvedSecurityGroup, ResolvedSubnet
+from stratos.apis.meta import Condition, with_condition
+from stratos.apis.nodeclasses import NODE_CLASS_KINDS, NodeClass, class_key
+from stratos.apis.nodepool import NODE_POOL, NodePool
+from stratos.base.clock import Clock
+from stratos.base.errors import Invalid, NotFound
+from stratos.kube.cache import Cache, CacheEvent
+from stratos.kube.controller import Controller, Manager, Requeue
+from stratos.providers.contract import NodeClassPart, Provider, ResolvedNodeClass
+from stratos.telemetry.metrics import ControllerMetrics
+
+_BY_CLASS = "class"
+_FRESH_SECONDS = 300.0
+_RETRY_SECONDS = 30.0
+
+
+def node_class_controller(
+    manager: Manager,
+    provider: Provider,
+    *,
+    clock: Clock,
+    rng: random.Random,
+    controller_metrics: ControllerMetrics | None = None,
+) -> Controller:
+    """Make the loop and add it to ``manager``."""
+    loop = _NodeClasses(manager, provider, clock)
+    controller = Controller("nodeclasses", loop.reconcile, clock=clock, rng=rng, metrics=controller_metrics)
+    loop.connect(controller)
+    manager.add(controller)
+    return controller
+
+
+class _NodeClasses:
+    def __init__(self, manager: Manager, provider: Provider, clock: Clock) -> None:
+        self._client = manager.client
+        self._provider = provider
+        self._clock = clock
+        self._pools: Cache[NodePool] = manager.cache(NODE_POOL, indexes={_BY_CLASS: lambda pool: (class_key(pool),)})
+        self._caches: dict[str, Cache[NodeClass]] = {
+            name: manager.cache(kind) for name, kind in NODE_CLASS_KINDS.items()
+        }
+
+    def connect(self, controller: Controller) -> None:
+        """Keys are ``kind/name``. A class's own status is no news."""
+
+        def watch(kind: str, cache: Cache[NodeClass]) -> None:
+            def changed(event: CacheEvent[NodeClass]) -> None:
+                if event.old is None or _decides(event.old) != _decides(event.object):
+                    controller.enqueue(f"{kind}/{event.key}")
+
+            cache.subscribe(changed)
+
+        for kind, cache in self._caches.items():
+            watch(kind, cache)
+
+        def pool_changed(event: CacheEvent[NodePool]) -> None:
+            if event.old is None or class_key(event.old) != class_key(event.object):
+                for key in _classes_of(event):
+                    controller.enqueue(key)
+
+        self._pools.subscribe(pool_changed)
+
+    async def reconcile(self, key: str) -> Requeue | None:
+        kind, _, name = key.partition("/")
+        cache = self._caches.get(kind)
+        node_class = cache.get(name) if cache is not None else None
+        if cache is None or node_class is None:
+            return None
+        users = len(self._pools.by_index(_BY_CLASS, key))
+        node_class = await self._guard(kind, node_class, in_use=users > 0)
+        if node_class.metadata.deletion_timestamp is not None and users == 0:
+            return None
+        status, ready = await self._resolve(node_class, users)
+        if status != node_class.status:
+            change = _difference(node_class.status, status)
+            patch = {"status": change}
+            cache.observe(await self._client.patch(NODE_CLASS_KINDS[kind], name, patch, subresource="status"))
+        return Requeue(_FRESH_SECONDS if ready else _RETRY_SECONDS)
+
+    async def _guard(self, kind: str, node_class: NodeClass, *, in_use: bool) -> NodeClass:
+        """Hold the class back from deletion while a pool uses it, and not a moment longer."""
+        finalizers = [held for held in node_class.metadata.finalizers if held != labels.CLASS_IN_USE_FINALIZER]
+        deleting = node_class.metadata.deletion_timestamp is not None
+        guarded = len(finalizers) < len(node_class.metadata.finalizers)
+        if guarded == in_use or (in_use and deleting):
+            return node_class
+        if in_use:
+            finalizers.append(labels.CLASS_IN_USE_FINALIZER)
+        metadata = {"finalizers": finalizers, "resourceVersion": node_class.metadata.resource_version}
+        try:
+            written: NodeClass = await self._client.patch(
+                NODE_CLASS_KINDS[kind], node_class.metadata.name, {"metadata": metadata}
+            )
+        except NotFound:
+            return node_class  # that was all that held it
+        if written.metadata.deletion_timestamp is None:
+            self._caches[kind].observe(written)
+        return written
+
+    async def _resolve(self, node_class: NodeClass, users: int) -> tuple[NodeClassStatus, bool]:
+        """The new status, and whether all of the class was found."""
+        before = node_class.status
+        now, generation = self._clock.now(), node_class.metadata.generation
+        conditions: Sequence[Condition] = before.conditions
+
+        def state(type_: str, status: bool, reason: str, message: str = "") -> None:
+            nonlocal conditions
+            conditions = with_condition(
+                conditions, type_, status, reason=reason, message=message, now=now, observed_generation=generation
+            )
+
+        state(
+            "InUse",
+            users > 0,
+            "ReferencedByNodePools" if users else "NotReferenced",
+            f"{users} pools use this class",
+        )
+        try:
+            resolved = await self._provider.resolve(node_class)
+        except Invalid as error:
+            state("Valid", False, "InvalidSpec", error.message)
+            for part in NodeClassPart:
+                state(part, False, "ResolutionFailed", error.message)
+            resolved = ResolvedNodeClass(instance_type=node_class.spec.instance_type)
+            found = False
+        else:
+            state("Valid", True, "SpecValid")
+            for part in NodeClassPart:
+                failure = resolved.failure(part)
+                if failure is None:
+                    state(part, True, "Resolved")
+                else:
+                    state(part, False, failure.reason, failure.message)
+            found = resolved.ready
+        status = NodeClassStatus(
+            conditions=tuple(conditions),
+            observed_generation=generation,
+            node_pool_count=users,
+            resolved_ami=resolved.image or None,
+            resolved_subnets=tuple(ResolvedSubnet(id=subnet.id, zone=subnet.zone) for subnet in resolved.subnets),
+            resolved_security_groups=tuple(
+                ResolvedSecurityGroup(id=group.id, name=group.name) for group in resolved.security_groups
+            ),
+            resolved_instance_profile=resolved.instance_profile or None,
+        )
+        return status, found
+
+
+def _decides(node_class: NodeClass) -> tuple[Any, ...]:
+    metadata = node_class.metadata
+    return metadata.uid, metadata.generation, metadata.deletion_timestamp, metadata.finalizers
+
+
+def _classes_of(event: CacheEvent[NodePool]) -> Iterable[str]:
+    return {class_key(event.object): None} | ({class_key(event.old): None} if event.old else {})
+
+
+def _difference(before: NodeClassStatus, after: NodeClassStatus) -> dict[str, Any]:
+    """The merge patch from the one to the other."""
+    old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)
+    changed = {name: value for name, value in new.items() if old.get(name) != value}
+    return changed | dict.fromkeys(name for name in old if name not in new)

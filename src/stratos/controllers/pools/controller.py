@@ -1,0 +1,317 @@
+"""The loop: one pool at a time, at once when a pod waits or a machine changes, otherwise in the pool's interval."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from stratos.apis import labels
+from stratos.apis.awsnodeclass import AWS_NODE_CLASS, AWSNodeClassSpec
+from stratos.apis.nodeclaim import NODE_CLAIM
+from stratos.apis.nodeclasses import NodeClass, class_of_pool
+from stratos.apis.nodepool import NODE_POOL, NodePool, NodePoolStatus
+from stratos.apis.pod import Pod
+from stratos.base.clock import Clock
+from stratos.base.duration import parse_duration_seconds
+from stratos.base.errors import AlreadyExists, Invalid, NotFound, StratosError, Unavailable
+from stratos.base.ids import IdSource
+from stratos.controllers.pools.look import Lookout
+from stratos.controllers.pools.metrics import PoolMetrics
+from stratos.controllers.pools.setbacks import Setbacks
+from stratos.kube.cache import Cache, CacheEvent, Change
+from stratos.kube.controller import Controller, Manager, Requeue
+from stratos.kube.recorder import EventRecorder
+from stratos.planning.pools.members import Mark, NewClaim, PoolEvent, PoolPlan, Wish, is_under_way
+from stratos.planning.pools.pool import plan_pool
+from stratos.providers.contract import Provider
+from stratos.snapshot.pool import ClassProblem
+from stratos.telemetry.logs import get_logger
+from stratos.telemetry.metrics import ControllerMetrics
+
+_TOLD_MAX = 10_000
+_INVALID_RETRY_SECONDS = 60.0
+
+log = get_logger(__name__)
+
+
+def pool_controller(
+    manager: Manager,
+    provider: Provider,
+    recorder: EventRecorder,
+    *,
+    clock: Clock,
+    rng: random.Random,
+    ids: IdSource,
+    registry: CollectorRegistry,
+    controller_metrics: ControllerMetrics | None = None,
+) -> Controller:
+    """Make the loop and add it to ``manager``. Of ``provider`` it uses the catalog, never the cloud."""
+    pools = _Pools(manager, provider, recorder, clock=clock, ids=ids, metrics=PoolMetrics(registry))
+    controller = Controller("pools", pools.reconcile, clock=clock, rng=rng, metrics=controller_metrics)
+    pools.connect(controller)
+    manager.add(controller)
+    return controller
+
+
+class _Pools:
+    def __init__(
+        self,
+        manager: Manager,
+        provider: Provider,
+        recorder: EventRecorder,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        metrics: PoolMetrics,
+    ) -> None:
+        self._client = manager.client
+        self._recorder = recorder
+        self._clock = clock
+        self._ids = ids
+        self._metrics = metrics
+        self._setbacks = Setbacks()
+        self._seen = Lookout(manager, provider, clock=clock, rests_until=self._setbacks.rests_until)
+        self._seen.claims.subscribe(self._setbacks.saw)
+        self._shown: set[str] = set()  # pools with numbers in the metrics
+        self._told: dict[str, None] = {}
+        self._unsure_names: dict[str, list[str]] = {}
+
+    # What brings a pool up
+
+    def connect(self, controller: Controller) -> None:
+        seen, enqueue = self._seen, controller.enqueue
+
+        def all_pools() -> None:
+            for pool in seen.pools:
+                enqueue(pool.metadata.name)
+
+        def pool_changed(event: CacheEvent[NodePool]) -> None:
+            if event.old is None or event.change is Change.DELETED or _decides(event.old) != _decides(event.object):
+                enqueue(event.key)
+            elif event.old.status.pod_assignments != event.object.status.pod_assignments:
+                all_pools()  # what one pool promises, no other has to serve
+
+        def pod_changed(event: CacheEvent[Pod]) -> None:
+            before = event.old
+            after = None if event.change is Change.DELETED else event.object
+            if (before is not None and before.unschedulable) or (after is not None and after.unschedulable):
+                all_pools()
+            for node in {_occupied(before), _occupied(after)} if _occupied(before) != _occupied(after) else ():
+                for claim in seen.claims_on(node):
+                    enqueue(claim.spec.pool)
+
+        def watch_class(kind: str, cache: Cache[NodeClass]) -> None:
+            def changed(event: CacheEvent[NodeClass]) -> None:
+                for pool in seen.pools:
+                    ref = class_of_pool(pool)
+                    if (ref.kind, ref.name) == (kind, event.key):
+                        enqueue(pool.metadata.name)
+
+            cache.subscribe(changed)
+
+        controller.watch(seen.claims, lambda claim: (claim.spec.pool,))
+        seen.pools.subscribe(pool_changed)
+        seen.pods.subscribe(pod_changed)
+        for kind, cache in seen.classes.items():
+            watch_class(kind, cache)
+
+    # One pool
+
+    async def reconcile(self, key: str) -> Requeue | None:
+        pool = self._seen.pools.get(key)
+        if pool is None:
+            self._forget(key)
+            return None
+        started = self._clock.monotonic()
+        try:
+            plan = await self._look_after(pool)
+        except StratosError as error:
+            self._metrics.errors.labels(key, type(error).__name__).inc()
+            raise
+        finally:
+            self._metrics.seconds.labels(key).observe(self._clock.monotonic() - started)
+        return None if plan.look_again_seconds is None else Requeue(plan.look_again_seconds)
+
+    async def _look_after(self, pool: NodePool) -> PoolPlan:
+        pool = await self._take_charge(pool)
+        problem = await self._make_inline_class(pool)
+        look = self._seen.look(pool)
+        if problem is not None:
+            look = replace(look, problem=problem)
+        plan = plan_pool(look, self._seen.compile_pod)
+        await _all(
+            *(self._wish(wish) for wish in plan.wishes),
+            *(self._ask_for(pool, new) for new in plan.launches),
+            *(self._mark(mark) for mark in plan.marks),
+        )
+        for event in plan.events:
+            self._tell(pool, event)
+        await self._report(pool, plan.status)
+        starting = sum(is_under_way(machine, look.taken_at) for machine in look.machines)
+        self._metrics.show(pool, plan.status, starting)
+        self._shown.add(pool.metadata.name)
+        if plan.release:
+            await self._let_go(pool)
+        return plan
+
+    async def _take_charge(self, pool: NodePool) -> NodePool:
+        """Hold the pool back from deletion until its machines are gone."""
+        metadata = pool.metadata
+        if metadata.deletion_timestamp is not None or labels.POOL_FINALIZER in metadata.finalizers:
+            return pool
+        finalizers = [*metadata.finalizers, labels.POOL_FINALIZER]
+        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata.resource_version}}
+        pool = await self._client.patch(NODE_POOL, metadata.name, patch)
+        self._seen.pools.observe(pool)
+        self._tell(pool, PoolEvent("Created", "the pool is looked after", once=f"{metadata.uid}/created"))
+        return pool
+
+    async def _let_go(self, pool: NodePool) -> None:
+        left = [finalizer for finalizer in pool.metadata.finalizers if finalizer != labels.POOL_FINALIZER]
+        try:
+            await self._client.patch(NODE_POOL, pool.metadata.name, {"metadata": {"finalizers": left}})
+        except NotFound:
+            log.debug("pool was gone already", pool=pool.metadata.name)
+
+    async def _make_inline_class(self, pool: NodePool) -> ClassProblem | None:
+        """G0: pools with the cloud's settings inline get a class of their own name made from them."""
+        inline = pool.spec.template.aws
+        if inline is None or pool.metadata.deletion_timestamp is not None:
+            return None
+        known = self._seen.classes[AWS_NODE_CLASS.kind].get(pool.metadata.name)
+        try:
+            if known is not None and known.spec == msgspec.convert(inline, AWSNodeClassSpec):
+                return None
+            metadata = {"name": pool.metadata.name, "ownerReferences": [_owned_by(pool)]}
+            await self._client.apply(
+                AWS_NODE_CLASS, {"metadata": metadata, "spec": inline}, field_manager="stratos-pools", force=True
+            )
+        except (msgspec.ValidationError, Invalid) as error:
+            message = f"spec.template.aws is no AWSNodeClass: {error}"
+            return ClassProblem("ValidationFailed", message, _INVALID_RETRY_SECONDS)
+        return None
+
+    # Writing claims
+
+    async def _wish(self, wish: Wish) -> None:
+        claim = self._seen.claims.get(wish.claim)
+        if claim is None:
+            return
+        # The number is absolute: writing it twice, or from two processes, still means one wake.
+        wakes = claim.spec.wakes + 1 if wish.wake else claim.spec.wakes
+        spec = {"wanted": wish.wanted, "wakes": wakes, "decision": msgspec.to_builtins(wish.decision)}
+        await self._patch_claim(wish.claim, {"spec": spec})
+
+    async def _mark(self, mark: Mark) -> None:
+        since = mark.empty_since.isoformat() if mark.empty_since else None
+        await self._patch_claim(mark.claim, {"metadata": {"annotations": {labels.SCALE_DOWN_CANDIDATE_SINCE: since}}})
+
+    async def _patch_claim(self, name: str, patch: dict[str, Any]) -> None:
+        try:
+            self._seen.claims.observe(await self._client.patch(NODE_CLAIM, name, patch))
+        except NotFound:
+            log.debug("claim was gone already", claim=name)
+
+    async def _ask_for(self, pool: NodePool, new: NewClaim) -> None:
+        """Create the claim. A name whose creation may or may not have succeeded is used again, not another one."""
+        unsure = self._unsure_names.setdefault(pool.metadata.name, [])
+        name = unsure.pop() if unsure else f"{pool.metadata.name}-{self._ids.suffix()}"
+        ref = class_of_pool(pool)
+        claim = {
+            "metadata": {
+                "name": name,
+                "labels": {labels.POOL: pool.metadata.name},
+                "finalizers": [labels.CLAIM_FINALIZER],
+                "ownerReferences": [_owned_by(pool)],
+            },
+            "spec": {
+                "pool": pool.metadata.name,
+                "nodeClassRef": {"kind": ref.kind, "name": ref.name},
+                "wanted": new.wanted,
+                "zone": new.zone,
+                "decision": msgspec.to_builtins(new.decision),
+            },
+        }
+        try:
+            self._seen.claims.observe(await self._client.create(NODE_CLAIM, claim))
+        except AlreadyExists:
+            self._seen.claims.observe(await self._client.get(NODE_CLAIM, name))
+        except Unavailable:
+            unsure.append(name)
+            raise
+
+    # Telling
+
+    async def _report(self, pool: NodePool, status: NodePoolStatus) -> None:
+        """Write the status when it says something new, or when the last one has grown old."""
+        before = pool.status
+        interval = timedelta(seconds=parse_duration_seconds(pool.spec.reconciliation_interval))
+        old = before.last_reconcile_time is None or self._clock.now() >= before.last_reconcile_time + interval
+        if not old and _without_time(before) == _without_time(status):
+            return
+        known, new = msgspec.to_builtins(before), msgspec.to_builtins(status)
+        change = {name: value for name, value in new.items() if known.get(name) != value}
+        change |= dict.fromkeys(name for name in known if name not in new)
+        try:
+            written = await self._client.patch(NODE_POOL, pool.metadata.name, {"status": change}, subresource="status")
+        except NotFound:
+            return
+        self._seen.pools.observe(written)
+
+    def _tell(self, pool: NodePool, event: PoolEvent) -> None:
+        if event.once:
+            if event.once in self._told:
+                return
+            if len(self._told) >= _TOLD_MAX:
+                self._told.clear()
+            self._told[event.once] = None
+        tell = self._recorder.warning if event.warning else self._recorder.normal
+        tell(NODE_POOL, pool, event.reason, event.message)
+
+    def _forget(self, pool: str) -> None:
+        self._setbacks.forget(pool)
+        self._unsure_names.pop(pool, None)
+        if pool in self._shown:
+            self._shown.discard(pool)
+            self._metrics.forget(pool)
+
+
+def _without_time(status: NodePoolStatus) -> NodePoolStatus:
+    """The status without when it was made."""
+    return msgspec.structs.replace(status, last_reconcile_time=None)
+
+
+def _owned_by(pool: NodePool) -> dict[str, Any]:
+    return {
+        "apiVersion": NODE_POOL.api_version,
+        "kind": NODE_POOL.kind,
+        "name": pool.metadata.name,
+        "uid": pool.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _decides(pool: NodePool) -> tuple[Any, ...]:
+    """What of a pool brings it up when it changes; its own status does not."""
+    return pool.metadata.generation, pool.metadata.deletion_timestamp, pool.metadata.uid
+
+
+def _occupied(pod: Pod | None) -> str:
+    """The node that the pod keeps from being empty."""
+    return "" if pod is None or pod.finished else pod.spec.node_name
+
+
+async def _all(*writes: Coroutine[Any, Any, None]) -> None:
+    """Do all of them at once, then raise the first error: one that fails does not hold up the others."""
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome

@@ -1,0 +1,198 @@
+"""Takes the snapshot of a pool, and finds the pods that are its to serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from stratos.apis.daemonset import DAEMON_SET
+from stratos.apis.meta import is_condition_true
+from stratos.apis.namespace import NAMESPACE
+from stratos.apis.node import NODE
+from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
+from stratos.apis.nodeclasses import NODE_CLASS_KINDS, NodeClass, class_of_pool
+from stratos.apis.nodepool import NODE_POOL, NodePool
+from stratos.apis.pod import POD, Pod
+from stratos.base.clock import Clock
+from stratos.base.errors import Invalid, NotFound
+from stratos.kube.cache import Cache, CacheEvent, Change
+from stratos.kube.controller import Manager
+from stratos.planning.pools.matching import PoolChoice
+from stratos.planning.pools.offers import offer_of
+from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
+from stratos.providers.contract import CapacityType, NodeClassPart, Provider
+from stratos.snapshot.cluster import ClusterSnapshot
+from stratos.snapshot.pool import ClassProblem, LaunchShape, PoolMachine, PoolSnapshot
+
+_BY_POOL = "pool"
+_BY_PROVIDER_ID = "providerID"
+_BY_NODE = "nodeName"
+_WAITING = "waiting"
+
+_MISSING_RETRY_SECONDS = 30.0
+_NOT_READY_RETRY_SECONDS = 10.0
+_CLOUD_RETRY_SECONDS = 60.0
+
+
+class Lookout:
+    """The caches a pool is seen through."""
+
+    def __init__(
+        self, manager: Manager, provider: Provider, *, clock: Clock, rests_until: Callable[[str], datetime | None]
+    ) -> None:
+        self._provider = provider
+        self._clock = clock
+        self._rests_until = rests_until
+        self.pools = manager.cache(NODE_POOL)
+        self.claims: Cache[NodeClaim] = manager.cache(
+            NODE_CLAIM,
+            indexes={
+                _BY_POOL: lambda claim: (claim.spec.pool,),
+                _BY_NODE: lambda claim: (claim.status.node_name,) if claim.status.node_name else (),
+            },
+        )
+        self.nodes = manager.cache(
+            NODE, indexes={_BY_PROVIDER_ID: lambda node: (node.spec.provider_id,) if node.spec.provider_id else ()}
+        )
+        self.pods = manager.cache(
+            POD,
+            indexes={
+                _BY_NODE: lambda pod: (pod.spec.node_name,) if pod.spec.node_name else (),
+                _WAITING: lambda pod: (_WAITING,) if pod.unschedulable else (),
+            },
+        )
+        self.classes: dict[str, Cache[NodeClass]] = {
+            name: manager.cache(kind) for name, kind in NODE_CLASS_KINDS.items()
+        }
+        self._daemon_sets = manager.cache(DAEMON_SET)
+        self._namespaces = manager.cache(NAMESPACE)
+        self._asks: dict[str, PodRequirements] = {}
+        self._alike: dict[PodRequirements, PodRequirements] = {}
+        self.pods.subscribe(self._forget)
+
+    def claims_of(self, pool: str) -> tuple[NodeClaim, ...]:
+        return self.claims.by_index(_BY_POOL, pool)
+
+    def claims_on(self, node: str) -> tuple[NodeClaim, ...]:
+        return self.claims.by_index(_BY_NODE, node) if node else ()
+
+    def look(self, pool: NodePool) -> PoolSnapshot:
+        """The pool, with the waiting pods that no other pool serves better."""
+        waiting = self._waiting()
+        looks = {other.metadata.name: self._glance(other) for other in self.pools if not _is_leaving(other)}
+        mine: tuple[Pod, ...] = ()
+        if waiting and pool.metadata.name in looks:
+            asks = {pod.metadata.key: self.compile_pod(pod) for pod in waiting}
+            choice = PoolChoice([offer_of(look, asks) for look in looks.values()])
+            mine = tuple(
+                pod
+                for pod in waiting
+                if choice.choose(pod.metadata.key, asks[pod.metadata.key]).pool == pool.metadata.name
+            )
+        look = looks.get(pool.metadata.name) or self._glance(pool)
+        return PoolSnapshot(
+            taken_at=look.taken_at,
+            pool=pool,
+            machines=look.machines,
+            waiting=mine,
+            shape=look.shape,
+            problem=look.problem,
+            daemon_sets=look.daemon_sets,
+            launch_not_before=look.launch_not_before,
+            cluster=self._cluster(look.taken_at, mine),
+        )
+
+    def compile_pod(self, pod: Pod) -> PodRequirements:
+        """What a pod asks for; the same pods wait in look after look, and most are like others."""
+        version = f"{pod.metadata.uid}/{pod.metadata.resource_version}"
+        asks = self._asks.get(version)
+        if asks is None:
+            compiled = requirements_of(pod)
+            asks = self._asks[version] = self._alike.setdefault(compiled, compiled)
+        return asks
+
+    def _waiting(self) -> list[Pod]:
+        found = self.pods.by_index(_WAITING, _WAITING)
+        return sorted((pod for pod in found if self._is_understood(pod)), key=lambda pod: pod.metadata.key)
+
+    def _is_understood(self, pod: Pod) -> bool:
+        try:
+            self.compile_pod(pod)
+        except Invalid:
+            return False  # no scheduler could place it either, and says so
+        return True
+
+    def _glance(self, pool: NodePool) -> PoolSnapshot:
+        """The pool without the pods that wait."""
+        shape, problem = self._shape(pool)
+        return PoolSnapshot(
+            taken_at=self._clock.now(),
+            pool=pool,
+            machines=tuple(self._machine(claim) for claim in sorted(self.claims_of(pool.metadata.name), key=_by_name)),
+            shape=shape,
+            problem=problem,
+            daemon_sets=self._daemon_sets.list(),
+            launch_not_before=self._rests_until(pool.metadata.name),
+        )
+
+    def _machine(self, claim: NodeClaim) -> PoolMachine:
+        provider_id = claim.status.provider_id
+        node = next(iter(self.nodes.by_index(_BY_PROVIDER_ID, provider_id)), None) if provider_id else None
+        return PoolMachine(claim, node, self.pods.by_index(_BY_NODE, node.metadata.name) if node else ())
+
+    def _cluster(self, now: datetime, waiting: tuple[Pod, ...]) -> ClusterSnapshot | None:
+        if not any(self.compile_pod(pod).looks_at_other_pods for pod in waiting):
+            return None
+        namespaces = {namespace.metadata.name: namespace.metadata.labels for namespace in self._namespaces}
+        return ClusterSnapshot(now, self.nodes.list(), self.pods.list(), namespaces)
+
+    def _shape(self, pool: NodePool) -> tuple[LaunchShape | None, ClassProblem | None]:
+        """What the pool's class would launch, and why it cannot now."""
+        ref = class_of_pool(pool)
+        node_class = self.classes[ref.kind].get(ref.name)
+        if node_class is None:
+            message = f"there is no {ref.kind} {ref.name}"
+            return None, ClassProblem("NodeClassNotFound", message, _MISSING_RETRY_SECONDS)
+        kubelet = node_class.spec.kubelet
+        instance_type = node_class.spec.instance_type
+        try:
+            machine = self._provider.shape(instance_type, max_pods=kubelet.max_pods if kubelet else None)
+        except NotFound as error:
+            return None, ClassProblem("CloudProviderError", error.message, _CLOUD_RETRY_SECONDS)
+        status = node_class.status
+        zones = tuple(sorted({subnet.zone for subnet in status.resolved_subnets if subnet.zone}))
+        prices = [
+            offering.price_usd_per_hour
+            for offering in machine.offerings
+            if offering.capacity_type is CapacityType.ON_DEMAND and (not zones or offering.zone in zones)
+        ]
+        shape = LaunchShape(
+            instance_type=instance_type,
+            arch=machine.instance_type.arch,
+            zones=zones,
+            allocatable=machine.allocatable,
+            price_usd_per_hour=min(prices, default=0.0),
+            image=status.resolved_ami or "",
+            labels=kubelet.node_labels if kubelet else {},
+            taints=kubelet.node_taints if kubelet else (),
+        )
+        unready = [part for part in NodeClassPart if not is_condition_true(status.conditions, part)]
+        if unready:
+            message = f"{ref.kind} {ref.name} is not ready: {', '.join(unready)}"
+            return shape, ClassProblem("NodeClassNotReady", message, _NOT_READY_RETRY_SECONDS)
+        return shape, None
+
+    def _forget(self, event: CacheEvent[Pod]) -> None:
+        old = event.old
+        if old is not None and (event.change is Change.DELETED or not event.object.unschedulable):
+            self._asks.pop(f"{old.metadata.uid}/{old.metadata.resource_version}", None)
+            if not self._asks:
+                self._alike.clear()
+
+
+def _is_leaving(pool: NodePool) -> bool:
+    return pool.metadata.deletion_timestamp is not None
+
+
+def _by_name(claim: NodeClaim) -> str:
+    return claim.metadata.name
