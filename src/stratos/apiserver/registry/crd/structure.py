@@ -6,11 +6,12 @@ The rules are those of the real server, and so are the names of the fields in th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from stratos.apiserver.registry.builtin.fields import Problems, forbidden, invalid, not_supported, required
-from stratos.apiserver.registry.schema import Schema
+from stratos.apiserver.registry.schema import Schema, builtin_definitions
 from stratos.apiserver.registry.schema.constraints import compile_pattern
 from stratos.apiserver.registry.schema.rules import compile_rule
 from stratos.base.errors import FieldProblem, Invalid
@@ -28,6 +29,7 @@ _NOT_IN_COMBINATIONS = (
     "x-kubernetes-validations",
 )
 _REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
+_SCHEMA_OF_SCHEMAS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 _MANAGED_METADATA = {"name", "generateName"}
 
 
@@ -52,29 +54,56 @@ def check_structure(root: Source, at: str) -> Problems:
 
 
 def _check(source: Source, at: str) -> Problems:
-    for keyword in _NOT_STRUCTURAL:
-        if source.get(keyword):
-            yield forbidden(f"{at}.{keyword}", f"{keyword} is not supported")
+    problems = [*_check_itself(source, at), *_check_children(source, at)]
+    yield from problems
+    if not problems:
+        # Only a schema that works can judge its default.
+        yield from _check_default(source, at)
+
+
+def _check_itself(source: Source, at: str) -> Problems:
+    yield from _check_keywords(source, at)
     yield from _check_type(source, at)
     yield from _check_list(source, at)
     yield from _check_values(source, at)
     yield from _check_rules(source, at)
+
+
+def _check_keywords(source: Source, at: str) -> Problems:
+    for keyword in _NOT_STRUCTURAL:
+        if source.get(keyword):
+            yield forbidden(f"{at}.{keyword}", f"{keyword} is not supported")
+
+
+def _check_children(source: Source, at: str) -> Problems:
     for name, child in (source.get("properties") or {}).items():
         child_at = f"{at}.properties[{name}]"
         yield from _check_typed(child, child_at, "must not be empty for specified object fields")
         yield from _check(child, child_at)
-    if isinstance(extra := source.get("additionalProperties"), Mapping):
-        yield from _check_typed(extra, f"{at}.additionalProperties", "must not be empty for specified object fields")
-        yield from _check(extra, f"{at}.additionalProperties")
-    if isinstance(items := source.get("items"), Mapping):
-        yield from _check_typed(items, f"{at}.items", "must not be empty for specified array items")
-        yield from _check(items, f"{at}.items")
+    for keyword, whose in (("additionalProperties", "object fields"), ("items", "array items")):
+        if isinstance(child := source.get(keyword), Mapping):
+            problems = _shape_problems(child, f"{at}.{keyword}")
+            yield from problems
+            if not problems:
+                yield from _check_typed(child, f"{at}.{keyword}", f"must not be empty for specified {whose}")
+                yield from _check(child, f"{at}.{keyword}")
+            if not problems and keyword == "items":
+                yield from _check_keys(source.get("x-kubernetes-list-map-keys") or (), child, at)
     for keyword in ("allOf", "anyOf", "oneOf"):
         for index, part in enumerate(source.get(keyword) or ()):
             yield from _check_combination(part, f"{at}.{keyword}[{index}]", source)
     if source.get("not"):
         yield from _check_combination(source["not"], f"{at}.not", source)
-    yield from _check_default(source, at)
+
+
+def _shape_problems(source: Source, at: str) -> list[FieldProblem]:
+    """What is wrong with the shape of a schema that stands where something else might: nobody has looked at it yet."""
+    return [FieldProblem(f"{at}.{p.field}", p.reason, p.message) for p in _schema_of_schemas().validate(source)]
+
+
+@cache
+def _schema_of_schemas() -> Schema:
+    return Schema({"$ref": _SCHEMA_OF_SCHEMAS}, builtin_definitions())
 
 
 def _check_typed(source: Source, at: str, complaint: str) -> Problems:
@@ -116,14 +145,16 @@ def _check_list(source: Source, at: str) -> Problems:
         yield invalid(
             f"{at}.x-kubernetes-list-type", list_type or "", "must be map if x-kubernetes-list-map-keys is non-empty"
         )
-    items = source.get("items") if isinstance(source.get("items"), Mapping) else {}
+
+
+def _check_keys(keys: Sequence[str], items: Source, at: str) -> Problems:
     for index, key in enumerate(keys):
-        field = ((items or {}).get("properties") or {}).get(key)
+        field = (items.get("properties") or {}).get(key)
         if field is None:
             yield invalid(
                 f"{at}.x-kubernetes-list-map-keys[{index}]", key, "must be the name of a property of the list's items"
             )
-        elif key not in ((items or {}).get("required") or []) and "default" not in field:
+        elif key not in (items.get("required") or ()) and "default" not in field:
             yield required(
                 f"{at}.items.properties[{key}].default",
                 "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property",
@@ -140,6 +171,8 @@ def _check_values(source: Source, at: str) -> Problems:
             compile_pattern(pattern)
         except re.error as error:
             yield invalid(f"{at}.pattern", pattern, f"must be a valid regular expression, but isn't: {error}")
+    if source.get("multipleOf", 1) <= 0:
+        yield invalid(f"{at}.multipleOf", source["multipleOf"], "must be greater than 0")
     if source.get("enum") == []:
         yield required(f"{at}.enum", "must not be empty")
     for name in source.get("required") or ():
@@ -153,14 +186,18 @@ def _check_combination(part: Source, at: str, owner: Source) -> Problems:
             yield forbidden(f"{at}.{keyword}", "must be undefined to be structural")
     if part.get("type") and not owner.get("x-kubernetes-int-or-string"):
         yield forbidden(f"{at}.type", "must be empty to be structural")
+    yield from _check_keywords(part, at)
     yield from _check_values(part, at)
     for name, child in (part.get("properties") or {}).items():
         yield from _check_combination(child, f"{at}.properties[{name}]", {})
     if isinstance(items := part.get("items"), Mapping):
-        yield from _check_combination(items, f"{at}.items", {})
+        problems = _shape_problems(items, f"{at}.items")
+        yield from problems or _check_combination(items, f"{at}.items", {})
     for keyword in ("allOf", "anyOf", "oneOf"):
         for index, inner in enumerate(part.get(keyword) or ()):
             yield from _check_combination(inner, f"{at}.{keyword}[{index}]", owner)
+    if part.get("not"):
+        yield from _check_combination(part["not"], f"{at}.not", owner)
 
 
 def _check_rules(source: Source, at: str) -> Problems:

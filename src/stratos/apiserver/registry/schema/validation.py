@@ -69,7 +69,10 @@ def _check_list(node: Node, value: list[Any], path: Path, problems: list[FieldPr
     if element is not None:
         plain_type = element.plain_type
         for index, item in enumerate(value):
-            if type(item) is not plain_type:
+            if item is None and node.built_in and element.accepts:
+                # A field that is null can be left out, an item cannot.
+                problems.append(wrong_type((path, index), element.type_name, item))
+            elif type(item) is not plain_type:
                 check(element, item, (path, index), problems)
     if node.list_type != "atomic" and not node.built_in:
         _check_repetitions(node, value, path, problems)
