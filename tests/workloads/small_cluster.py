@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -29,17 +28,18 @@ from stratos.kube.cache import CacheEvent
 from stratos.kube.client import Client, PatchType
 from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.kube.in_process import AsgiApp, InProcessTransport
-from stratos.kube.transport import Response
+from stratos.kube.transport import Response, StreamResponse
 from stratos.testing.virtual_time import VirtualClock
 from stratos.workloads.daemonset.plan import target_node
 from stratos.workloads.run import workload_controllers
-from stratos.workloads.shared import BY_NODE
 
 T = TypeVar("T", bound=KubeObject)
 
 START_SECONDS = 1.0
 STOP_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
+_BY_NODE = "node"
+_SEED = 7
 
 
 class _Anyone:
@@ -61,12 +61,30 @@ class _Anyone:
         return None
 
 
-@dataclass
 class SmallCluster:
-    client: Client
-    manager: Manager
-    clock: VirtualClock
-    hosts: Hosts
+    """What a story is told with. ``client`` never fails; the controllers' own may be made to."""
+
+    def __init__(self, client: Client, controllers: Client, clock: VirtualClock, hosts: Hosts, seed: int) -> None:
+        self.client = client
+        self.clock = clock
+        self.hosts = hosts
+        self._controllers = controllers
+        self._seed = seed
+        self._running: asyncio.Task[None] | None = None
+
+    def start_controllers(self) -> None:
+        rng = random.Random(self._seed)
+        manager = Manager(self._controllers, rng=rng)
+        workload_controllers(manager, clock=self.clock, ids=SeededIds(rng), rng=rng, root_certificate="PEM")
+        self._running = asyncio.create_task(manager.run())
+
+    async def stop_controllers(self) -> None:
+        """Cancel them wherever they are; they know nothing of this life in the next."""
+        if self._running is not None:
+            if self._running.done():
+                self._running.result()
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
 
     async def create(self, manifest: Mapping[str, Any]) -> None:
         """Any object, by the path its kind is served under."""
@@ -116,7 +134,7 @@ class Hosts:
         self.broken_images = set[str]()  # their pods start, and never serve
         self._client = client
         self._clock = clock
-        self._pods = manager.cache(POD)
+        self._pods = manager.cache(POD, indexes={_BY_NODE: lambda pod: (pod.spec.node_name,)})
         self._nodes = manager.cache(NODE)
         self._controller = Controller("hosts", self._tend, clock=clock, rng=rng, workers=16)
         self._controller.watch(self._pods)
@@ -191,7 +209,7 @@ class Hosts:
                 return
 
     def _load(self, node: Node) -> int:
-        return len(self._pods.by_index(BY_NODE, node.metadata.name))
+        return len(self._pods.by_index(_BY_NODE, node.metadata.name))
 
     async def _live(self, key: str, pod: Pod) -> Requeue | None:
         started = pod.status.start_time
@@ -241,15 +259,16 @@ def _plural(kind: str) -> str:
 
 
 class FaultyTransport(InProcessTransport):
-    """Loses one write in ``one_in``, half of them after the server has carried them out."""
+    """Loses one write in ``one_in``, half of them after the server has carried them out, and hears of changes late."""
 
-    def __init__(self, app: AsgiApp, rng: random.Random, one_in: int) -> None:
+    def __init__(self, app: AsgiApp, rng: random.Random, one_in: int, late_seconds: float) -> None:
         super().__init__(app)
         self._rng = rng
         self._one_in = one_in
+        self._late_seconds = late_seconds
 
     async def request(self, method: str, path: str, **rest: Any) -> Response:
-        fate = self._rng.randrange(2 * self._one_in) if method != "GET" else -1
+        fate = self._rng.randrange(2 * self._one_in) if self._one_in and method != "GET" else -1
         if fate == 0:
             raise Unavailable("the request was lost")
         response = await super().request(method, path, **rest)
@@ -257,16 +276,27 @@ class FaultyTransport(InProcessTransport):
             raise Unavailable("the answer was lost")
         return response
 
+    @asynccontextmanager
+    async def stream(self, method: str, path: str, **rest: Any) -> AsyncIterator[StreamResponse]:
+        async with super().stream(method, path, **rest) as stream:
+            yield StreamResponse(stream.status, stream.headers, self._late(stream.chunks))
+
+    async def _late(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            await asyncio.sleep(self._late_seconds)
+            yield chunk
+
 
 @asynccontextmanager
-async def small_cluster(*nodes: str, lose_one_write_in: int = 0) -> AsyncIterator[SmallCluster]:
-    clock, rng = VirtualClock(), random.Random(7)
-    ids = SeededIds(rng)
+async def small_cluster(
+    *nodes: str, lose_one_write_in: int = 0, hear_late_seconds: float = 0.0
+) -> AsyncIterator[SmallCluster]:
+    clock, rng = VirtualClock(), random.Random(_SEED)
     anyone = _Anyone()
     server = ApiServer(
         storage=open_memory(),
         clock=clock,
-        ids=ids,
+        ids=SeededIds(rng),
         authenticator=anyone,
         authorizer=anyone,
         admission=anyone,
@@ -274,26 +304,24 @@ async def small_cluster(*nodes: str, lose_one_write_in: int = 0) -> AsyncIterato
     )
     await server.start()
     client = Client(InProcessTransport(server.app))
-    faulty = FaultyTransport(server.app, rng, lose_one_write_in) if lose_one_write_in else None
-    manager = Manager(Client(faulty) if faulty else client, rng=rng)
-    hosts = Hosts(client, manager, clock, rng)
-    workload_controllers(manager, clock=clock, ids=ids, rng=rng, root_certificate="PEM")
-    manager.add(hosts)
+    controllers = FaultyTransport(server.app, rng, lose_one_write_in, hear_late_seconds)
+    world = Manager(client, rng=rng)
+    hosts = Hosts(client, world, clock, rng)
+    world.add(hosts)
     for node in nodes:
         await hosts.add_node(node)
-    running = asyncio.create_task(manager.run())
+    turning = asyncio.create_task(world.run())
+    cluster = SmallCluster(client, Client(controllers), clock, hosts, _SEED)
+    cluster.start_controllers()
     try:
-        yield SmallCluster(client, manager, clock, hosts)
-        if running.done():
-            running.result()
+        yield cluster
+        if turning.done():
+            turning.result()
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        turning.cancel()
+        await asyncio.gather(turning, return_exceptions=True)
+        await cluster.stop_controllers()
         await server.stop()
-
-
-def pod_spec(**more: Any) -> dict[str, Any]:
-    return {"containers": [{"name": "main", "image": "example.com/app:1"}], **more}
 
 
 def template(
