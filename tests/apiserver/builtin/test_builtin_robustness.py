@@ -89,7 +89,9 @@ RICH = [
     _an_object("MutatingWebhookConfiguration", webhooks=[_WEBHOOK]),
     *bootstrap_objects(),
 ]
-NONSENSE = st.sampled_from([None, "", "x", -1, 0, 1.5, True, [], {}, [None], [{}], ["x"], {"x": None}, {"x": "y"}])
+NONSENSE: st.SearchStrategy[Any] = st.sampled_from(
+    [None, "", "x", -1, 0, 1.5, True, [], {}, [None], [{}], ["x"], {"x": None}, {"x": "y"}]
+)
 
 
 def _places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
