@@ -211,7 +211,19 @@ def _component_roles() -> list[Obj]:
             [
                 _rule(_READ, "*", "*"),
                 _rule(["delete", "deletecollection", "patch", "update"], "*", "*"),
-                _rule(["create"], "", "endpoints", "namespaces/finalize", "pods", "pods/eviction", "serviceaccounts"),
+                _rule(
+                    ["create"],
+                    "",
+                    *(
+                        "configmaps",
+                        "endpoints",
+                        "namespaces/finalize",
+                        "persistentvolumeclaims",
+                        "pods",
+                        "pods/eviction",
+                    ),
+                    "serviceaccounts",
+                ),
                 _rule(["create"], "apps", "controllerrevisions", "replicasets"),
                 _rule(["create"], "batch", "jobs"),
                 _rule(["create"], "discovery.k8s.io", "endpointslices"),

@@ -1,0 +1,186 @@
+"""A whole cluster in one process: the API, scheduler, controllers, Stratos, and a simulated cloud with its hosts.
+
+The same object runs behind a socket for `stratos up`, and in virtual time for demos, benchmarks and the simulator. Each
+part runs as a component that can be stopped and started again on its own, as it could in a real cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from stratos.agent.simulated_kubelet.fleet import KubeletFleet
+from stratos.agent.simulated_kubelet.kubelet import KubeletOptions
+from stratos.apiserver.admission.webhook_call import WebhookCaller
+from stratos.apiserver.storage.contract import Storage
+from stratos.base.clock import Clock
+from stratos.base.ids import IdSource, SeededIds
+from stratos.catalog.catalog import load_catalog
+from stratos.kube.client import Client
+from stratos.kube.controller import Manager
+from stratos.providers.contract import Provider
+from stratos.providers.simulated.cloud import CloudOptions, SimulatedCloud
+from stratos.providers.simulated.registry import ImageRegistry
+from stratos.telemetry.metrics import ControllerMetrics
+from stratos.wiring.api import ADMIN, CONTROLLER_MANAGER, KUBELETS, SCHEDULER, STRATOS, ApiSecrets, EmbeddedApi
+from stratos.wiring.controllers import ControllerSettings, add_controllers
+from stratos.workloads.run import workload_controllers
+from stratos.workloads.scheduler.scheduler import add_scheduler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterOptions:
+    cluster_name: str = "my-cluster"
+    region: str = "us-east-1"
+    cloud: CloudOptions = field(default_factory=CloudOptions)
+    kubelets: KubeletOptions = field(default_factory=KubeletOptions)
+    registry: ImageRegistry = field(default_factory=ImageRegistry)
+    root_certificate_pem: str = ""
+
+
+class Component:
+    """A part of the cluster with a manager of its own, made anew by ``build`` each time it starts."""
+
+    def __init__(self, name: str, build: Callable[[], Manager]) -> None:
+        self.name = name
+        self._build = build
+        self._task: asyncio.Task[None] | None = None
+        self._ended: asyncio.Future[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    async def start(self) -> None:
+        """Start it, and wait until its caches have synced."""
+        manager = self._build()
+        self._task = asyncio.create_task(manager.run(), name=self.name)
+        synced = asyncio.create_task(manager.wait_synced(), name=f"{self.name} sync")
+        await asyncio.wait({self._task, synced}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            synced.cancel()
+            self._task.result()
+
+    async def stop(self) -> None:
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        self._task = None
+
+    async def wait_failed(self) -> None:
+        """Return never, unless the component ends by itself; then raise what ended it."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+
+class Cluster:
+    """Made of its parts but not running; `running` runs it for the length of a block."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        rng: random.Random,
+        options: ClusterOptions | None = None,
+        secrets: ApiSecrets | None = None,
+        webhook_caller: WebhookCaller | None = None,
+        in_front_of_cloud: Callable[[Provider], Provider] = lambda provider: provider,
+    ) -> None:
+        self.options = options or ClusterOptions()
+        self.metrics = CollectorRegistry()
+        self._clock = clock
+        self._ids = ids
+        self._rng = rng
+        self._in_front_of_cloud = in_front_of_cloud
+        self.api = EmbeddedApi(
+            storage, clock=clock, ids=ids, secrets=secrets, webhook_caller=webhook_caller, metrics=self.metrics
+        )
+        self._kubelets = KubeletFleet(
+            self.api.client(KUBELETS),
+            registry=self.options.registry,
+            clock=clock,
+            rng=self._chance(),
+            options=self.options.kubelets,
+        )
+        self.cloud = SimulatedCloud(
+            load_catalog("aws", self.options.region),
+            clock=clock,
+            rng=self._chance(),
+            cluster_name=self.options.cluster_name,
+            options=self.options.cloud,
+            software=self._kubelets.run_host,
+        )
+        self.scheduler = Component("scheduler", self._build_scheduler)
+        self.workloads = Component("controller manager", self._build_workloads)
+        self.stratos = Component("stratos", self._build_stratos)
+        self.components = (self.scheduler, self.workloads, self.stratos)
+
+    @property
+    def admin(self) -> Client:
+        return self.api.client(ADMIN)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Everything runs inside the block. If a part ends by itself, the block is cancelled and the reason raised."""
+        await self.api.start()
+        async with asyncio.TaskGroup() as tasks:
+            kubelets = tasks.create_task(self._kubelets.run(), name=self._kubelets.name)
+            for component in self.components:
+                await component.start()
+            watchers = [
+                tasks.create_task(component.wait_failed(), name=f"{component.name} watch")
+                for component in self.components
+            ]
+            try:
+                yield
+            finally:
+                for task in (*watchers, kubelets):
+                    task.cancel()
+                for component in reversed(self.components):
+                    await component.stop()
+                await self.cloud.close()
+        await self.api.stop()
+
+    def _chance(self) -> random.Random:
+        """A generator of its own for each part: what one part draws must not change what another does."""
+        return random.Random(self._rng.getrandbits(64))
+
+    def _build_scheduler(self) -> Manager:
+        manager = Manager(self.api.client(SCHEDULER), rng=self._chance())
+        add_scheduler(manager, clock=self._clock, ids=self._ids)
+        return manager
+
+    def _build_workloads(self) -> Manager:
+        chance = self._chance()
+        manager = Manager(self.api.client(CONTROLLER_MANAGER), rng=chance)
+        workload_controllers(
+            manager,
+            clock=self._clock,
+            ids=SeededIds(self._chance()),
+            rng=chance,
+            root_certificate=self.options.root_certificate_pem,
+            metrics=ControllerMetrics(CollectorRegistry()),
+        )
+        return manager
+
+    def _build_stratos(self) -> Manager:
+        chance = self._chance()
+        manager = Manager(self.api.client(STRATOS), rng=chance)
+        add_controllers(
+            manager,
+            self._in_front_of_cloud(self.cloud),
+            ControllerSettings(cluster_name=self.options.cluster_name),
+            clock=self._clock,
+            ids=SeededIds(self._chance()),
+            rng=chance,
+            registry=CollectorRegistry(),
+        )
+        return manager

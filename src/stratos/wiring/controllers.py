@@ -1,0 +1,73 @@
+"""The Stratos controllers, joined up with one provider and one manager."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from stratos.base.clock import Clock
+from stratos.base.ids import IdSource
+from stratos.controllers.inventory import Inventory
+from stratos.controllers.machines import MachineSettings, machine_controller
+from stratos.controllers.nodeclasses import node_class_controller
+from stratos.controllers.pools import pool_controller
+from stratos.kube.controller import Manager
+from stratos.kube.recorder import EventRecorder
+from stratos.providers.contract import Provider
+from stratos.providers.contract.rate_limited import ProviderMetrics, RateLimited
+from stratos.telemetry.metrics import ControllerMetrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerSettings:
+    cluster_name: str
+    provider_qps: float = 50.0
+    provider_burst: int = 100
+
+
+def add_controllers(
+    manager: Manager,
+    provider: Provider,
+    settings: ControllerSettings,
+    *,
+    clock: Clock,
+    ids: IdSource,
+    rng: random.Random,
+    registry: CollectorRegistry,
+) -> None:
+    """Make all controllers and add them to ``manager``; they share its caches and one rate-limited ``provider``."""
+    metrics = ControllerMetrics(registry)
+    recorder = EventRecorder(manager.client, "stratos", clock=clock, ids=ids)
+    limited = RateLimited(
+        provider,
+        qps=settings.provider_qps,
+        burst=settings.provider_burst,
+        clock=clock,
+        rng=rng,
+        metrics=ProviderMetrics(registry),
+    )
+    manager.add(recorder)
+    pool_controller(
+        manager,
+        limited,
+        recorder,
+        clock=clock,
+        rng=rng,
+        ids=ids,
+        registry=registry,
+        controller_metrics=metrics,
+    )
+    machine_controller(
+        manager,
+        limited,
+        recorder,
+        clock=clock,
+        rng=rng,
+        settings=MachineSettings(settings.cluster_name),
+        registry=registry,
+        controller_metrics=metrics,
+    )
+    node_class_controller(manager, limited, clock=clock, rng=rng, controller_metrics=metrics)
+    manager.add(Inventory(manager, limited, clock=clock, cluster_name=settings.cluster_name))
