@@ -58,8 +58,6 @@ def begin(target: Target, obj: Obj, *, uid: str, now: datetime) -> None:
         metadata.pop(field, None)
     metadata["uid"] = uid
     metadata["creationTimestamp"] = timestamp(now)
-    if has_generation(target.resource, obj):
-        metadata["generation"] = 1
     if target.resource.has_status and not target.resource.created_with_status:
         obj.pop("status", None)
 
@@ -113,22 +111,17 @@ def carry_over(target: Target, new: Obj, live: Obj) -> None:
             new.pop("status", None)
 
 
-def advance_generation(resource: Resource, new: Obj, live: Obj) -> None:
+def advance_generation(resource: Resource, new: Obj, live: Obj | None) -> None:
     """Count the changes to what is asked for; status and metadata do not count."""
-    if not has_generation(resource, new):
+    if not resource.custom and "spec" not in new:
         return
-    metadata = new["metadata"]
-    before = live["metadata"].get("generation", 0)
-    unchanged = all(
+    before = live["metadata"].get("generation", 0) if live is not None else 0
+    unchanged = live is not None and all(
         new.get(field) == live.get(field)
         for field in new.keys() | live.keys()
         if field not in ("apiVersion", "kind", "metadata") and not (field == "status" and resource.has_status)
     )
-    metadata["generation"] = before if unchanged and before else before + 1
-
-
-def has_generation(resource: Resource, obj: Obj) -> bool:
-    return resource.custom or "spec" in obj
+    new["metadata"]["generation"] = before if unchanged and before else before + 1
 
 
 def finalizer_problems(new: Obj, live: Obj) -> tuple[FieldProblem, ...]:

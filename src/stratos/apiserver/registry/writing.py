@@ -169,6 +169,7 @@ class Writer:
         request = _request(Operation.CREATE, target, obj, None, options)
         request.name = str(obj["metadata"].get("name") or "")
         obj = await self._admit(target, request, options, track=track)
+        advance_generation(target.resource, obj, None)
         self._complete(target.resource, obj)
         value = encode(obj)
         key = replace(target, name=obj["metadata"]["name"]).key
