@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,21 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     return Pki(directory, authority.certificate_pem.encode(), client.certificate_pem.encode(), client.key_pem.encode())
 
 
+class _Server(uvicorn.Server):
+    """Leaves the test's signals alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 @asynccontextmanager
-async def served(app: App, pki: Pki, **options: Any) -> AsyncIterator[int]:
+async def served(app: App, pki: Pki, *, port: int = 0, **options: Any) -> AsyncIterator[int]:
     """The port on which ``app`` is served over TLS."""
     config = uvicorn.Config(
         app,
         host="localhost",
-        port=0,
+        port=port,
         lifespan="off",
         ws="none",
         log_level="critical",
@@ -70,8 +78,8 @@ async def served(app: App, pki: Pki, **options: Any) -> AsyncIterator[int]:
         timeout_graceful_shutdown=1,
         **options,
     )
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server._serve())  # the public door would take over the test's signals
+    server = _Server(config)
+    running = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - it has no event to wait for
         await asyncio.sleep(0.01)
     try:
@@ -125,8 +133,7 @@ def test_a_cache_outlives_its_server(pki: Pki) -> None:
                     await cache.wait_synced()
             with pytest.raises(Unavailable):
                 await Client(transport).patch(POD, "default/x", {})
-            async with served(server.app, pki) as other_port:
-                transport._access = pki.access(other_port)
+            async with served(server.app, pki, port=port):
                 made = await Client(transport).create(POD, a_pod("later"))
                 async with asyncio.timeout(10):
                     await cache.wait_for_version(made.metadata.resource_version)

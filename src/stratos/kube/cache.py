@@ -22,7 +22,8 @@ from typing import Generic, TypeVar
 from stratos.apis.meta import Kind, KubeObject
 from stratos.base.errors import Expired, Invalid, StratosError, Unavailable
 from stratos.kube.backoff import Backoff
-from stratos.kube.client import Bookmark, Client, EventType, WatchEvent
+from stratos.kube.client import DEFAULT_PAGE_SIZE, Bookmark, Client, EventType, WatchEvent
+from stratos.kube.sharing import Sharing
 from stratos.telemetry.logs import get_logger
 
 T = TypeVar("T", bound=KubeObject)
@@ -92,9 +93,12 @@ class Cache(Generic[T]):
         self._resource_version = ""
         self._must_list = True
         self._can_stream_lists = True
+        self._watch_seconds = _WATCH_SECONDS
+        self._heard = False  # whether the server has said anything since the last failure
         self._stale_lists = 0
         self._synced = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
+        self._sharing = Sharing()
         for name, values in (indexes or {}).items():
             self.add_index(name, values)
 
@@ -181,20 +185,20 @@ class Cache(Generic[T]):
             started = loop.time()
             try:
                 await self._follow()
-                error: StratosError = Unavailable(f"the watch of {self.kind.plural} ended")
+                if loop.time() - started >= _STEADY_SECONDS:
+                    continue
+                error: StratosError = Unavailable(f"the watch of {self.kind.plural} ended too soon")
             except Expired as expired:
                 self._must_list = True
                 error = expired
             except StratosError as failure:
                 error = failure
-            if loop.time() - started >= _STEADY_SECONDS:
-                failures = 0
-                continue
-            failures += 1
+            failures = 1 if self._heard else failures + 1
+            self._heard = False
             pause = _RECONNECT.seconds(failures, self._rng)
             log.debug("watch interrupted", kind=self.kind.plural, error=error.message, retry_in_seconds=f"{pause:.2f}")
-            if failures == 5:
-                log.warning("watch keeps failing", kind=self.kind.plural, error=error.message)
+            if failures % 10 == 5:
+                log.warning("watch keeps failing", kind=self.kind.plural, failures=failures, error=error.message)
             await asyncio.sleep(pause)
 
     async def _follow(self) -> None:
@@ -255,7 +259,7 @@ class Cache(Generic[T]):
                 namespace=self._namespace,
                 label_selector=self._label_selector,
                 field_selector=self._field_selector,
-                limit=500,
+                limit=DEFAULT_PAGE_SIZE,
                 continue_token=token,
             )
             for obj in page.items:
@@ -270,7 +274,7 @@ class Cache(Generic[T]):
         key = obj.metadata.key
         known = self._objects.get(key)
         same = known is not None and known.metadata.resource_version == obj.metadata.resource_version
-        found[key] = known if known is not None and same else obj
+        found[key] = known if known is not None and same else self._sharing.share(obj)
 
     def _replace(self, found: Mapping[str, T], resource_version: str) -> None:
         """Become what a complete list says, telling subscribers the difference."""
@@ -282,6 +286,7 @@ class Cache(Generic[T]):
             for key in tuple(self._objects):
                 self._remove(key)
         self._stale_lists = 0
+        self._heard = True
         for key, obj in tuple(self._objects.items()):
             # What we observed ourselves may be newer than the list.
             if key not in found and _number(obj.metadata.resource_version) <= _number(resource_version):
@@ -294,6 +299,7 @@ class Cache(Generic[T]):
         self._wake()
 
     def _take(self, event: WatchEvent[T] | Bookmark) -> None:
+        self._heard = True
         if isinstance(event, Bookmark):
             version = event.resource_version
         else:
@@ -301,7 +307,7 @@ class Cache(Generic[T]):
             if event.type is EventType.DELETED:
                 self._remove(event.object.metadata.key, last=event.object)
             else:
-                self._put(event.object)
+                self._put(self._sharing.share(event.object))
         if _number(version) > _number(self._resource_version):
             self._resource_version = version
         self._wake()
