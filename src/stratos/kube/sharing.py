@@ -65,7 +65,8 @@ class Sharing:
                 self._share_atom(part, name, value)
 
     def _share_atom(self, part: Struct, name: str, value: object) -> None:
-        if isinstance(value, str | datetime):
+        # Members of enumerations equal their text, and those of others with the same text; and each exists once anyway.
+        if type(value) in (str, datetime):
             self._replace(part, name, value, self._atoms.setdefault(value, value))
 
     def _known_whole(self, value: object) -> object:
