@@ -46,7 +46,6 @@ class Inventory:
         self._cluster_name = cluster_name
         self._interval_seconds = interval_seconds
         self._grace = timedelta(seconds=grace_seconds)
-        manager.add(self)
 
     async def run(self) -> None:
         while True:
