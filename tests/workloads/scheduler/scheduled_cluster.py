@@ -10,6 +10,7 @@ from typing import Any
 from stratos.apis.event import EVENT, Event
 from stratos.apis.meta import Condition, find_condition
 from stratos.apis.node import NODE
+from stratos.apis.persistentvolume import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 from stratos.apis.pod import POD, Pod
 from stratos.apiserver.admission.contract import AdmissionRequest
 from stratos.apiserver.auth.contract import SYSTEM_MASTERS, Attributes, Credentials, Decision, User
@@ -70,6 +71,22 @@ class ScheduledCluster:
         container = {"name": "main", "image": "example.com/app:1", "resources": {"requests": {"cpu": cpu}}}
         metadata = {"name": name, "namespace": "default", "labels": dict(labels or {})}
         return await self.client.create(POD, {"metadata": metadata, "spec": {"containers": [container], **spec}})
+
+    async def add_volume(self, name: str, *, zone: str) -> None:
+        expression = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": [zone]}
+        spec = {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "csi": {"driver": "disk.example.com", "volumeHandle": name},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}},
+        }
+        await self.client.create(PERSISTENT_VOLUME, {"metadata": {"name": name}, "spec": spec})
+
+    async def add_claim(self, name: str, *, volume: str) -> None:
+        resources = {"requests": {"storage": "1Gi"}}
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": resources, "volumeName": volume}
+        claim = {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
+        await self.client.create(PERSISTENT_VOLUME_CLAIM, claim)
 
     async def wait_pod(self, name: str, holds: Callable[[Pod], bool], *, within: float = 60.0) -> Pod:
         key = f"default/{name}"

@@ -217,3 +217,44 @@ def test_waiting_pods_are_not_written_to_again_while_nothing_changes() -> None:
             assert (await cluster.client.get(POD, "default/big")).metadata.resource_version == version
 
     run(story())
+
+
+def test_a_pod_waits_for_its_claim_and_then_goes_where_its_volume_is() -> None:
+    """A pod bound away from its disk would never start."""
+
+    async def story() -> None:
+        async with scheduled_cluster() as cluster:
+            for zone in ("a", "b"):
+                await cluster.add_node(f"node-{zone}", labels={"topology.kubernetes.io/zone": zone})
+            volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+            await cluster.add_pod("pod", volumes=volumes)
+            message = await cluster.wait_refused("pod")
+            assert message == '0/2 nodes are available: persistentvolumeclaim "data" not found.'
+
+            await cluster.add_volume("disk", zone="b")
+            await cluster.add_claim("data", volume="disk")
+
+            assert await cluster.wait_bound("pod") == "node-b"
+
+    run(story())
+
+
+def test_pods_kept_away_by_another_may_come_anywhere_once_it_has_left() -> None:
+    """The one that wanted to be alone was on another node of the zone: its leaving frees them all."""
+
+    async def story() -> None:
+        async with scheduled_cluster() as cluster:
+            for name in ("node-1", "node-2"):
+                await cluster.add_node(name, labels={"topology.kubernetes.io/zone": "a"})
+            term = {"topologyKey": "topology.kubernetes.io/zone", "labelSelector": {"matchLabels": {"app": "web"}}}
+            alone = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+            await cluster.add_pod("alone", affinity=alone, nodeSelector={"kubernetes.io/hostname": "node-1"})
+            await cluster.wait_bound("alone")
+            await cluster.add_pod("web", labels={"app": "web"}, nodeSelector={"kubernetes.io/hostname": "node-2"})
+            await cluster.wait_refused("web", saying="didn't satisfy existing pods anti-affinity rules")
+
+            await cluster.client.delete(POD, "default/alone", grace_seconds=0)
+
+            assert await cluster.wait_bound("web") == "node-2"
+
+    run(story())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from stratos.apis.namespace import NAMESPACE, Namespace
-from stratos.apis.node import NODE, Node
+from stratos.apis.node import NODE
 from stratos.apis.pod import POD, Pod
 from stratos.base.errors import Invalid
 from stratos.kube.cache import CacheEvent, Change
@@ -19,6 +19,7 @@ from stratos.planning.scheduling.nodes import describe_node
 from stratos.planning.scheduling.placement import NodeState, PlacedPod
 from stratos.planning.scheduling.requirements import AffinityTerm, PodRequirements, requirements_of
 from stratos.telemetry.logs import get_logger
+from stratos.workloads.scheduler.claims import Claims
 from stratos.workloads.scheduler.queue import SchedulingQueue
 
 GATED = "SchedulingGated"
@@ -33,12 +34,14 @@ class ClusterMirror:
     def __init__(self, manager: Manager, queue: SchedulingQueue, scheduler_name: str, blocked: Blocked) -> None:
         self.cluster = ClusterState()
         self.pods = manager.cache(POD)
+        self._nodes = manager.cache(NODE)
         self._queue = queue
         self._scheduler_name = scheduler_name
         self._blocked = blocked
         self._assumed: dict[str, str] = {}  # placed by us and not yet seen to be bound: key → uid
+        self._claims = Claims(manager, self._look_at, self._look_at_node)
         manager.cache(NAMESPACE).subscribe(self._namespace_changed)
-        manager.cache(NODE).subscribe(self._node_changed)
+        self._nodes.subscribe(lambda event: self._look_at_node(event.object.metadata.name))
         self.pods.subscribe(self._pod_changed)
 
     def assume(self, pod: Pod, requirements: PodRequirements, node: str) -> None:
@@ -68,14 +71,14 @@ class ClusterMirror:
         if self.cluster.generation != generation:
             self._queue.activate(lambda _: True)
 
-    def _node_changed(self, event: CacheEvent[Node]) -> None:
-        name = event.object.metadata.name
+    def _look_at_node(self, name: str) -> None:
+        node = self._nodes.get(name)
         generation = self.cluster.generation
-        if event.change is Change.DELETED:
+        if node is None:
             self.cluster.remove_node(name)
         else:
             try:
-                self.cluster.set_node(describe_node(event.object))
+                self.cluster.set_node(describe_node(node, self._claims.attach_limits(name)))
             except Invalid as error:
                 log.warning("node ignored", node=name, error=error.message)
                 self.cluster.remove_node(name)
@@ -83,25 +86,21 @@ class ClusterMirror:
             self._node_could_help(name)
 
     def _pod_changed(self, event: CacheEvent[Pod]) -> None:
-        pod = event.object
-        key = event.key
-        if event.change is Change.DELETED or pod.finished:
+        if event.change is Change.DELETED:
+            self._gone(event.key)
+        elif not (event.key in self._queue and event.old is not None and _asks_the_same(event.object, event.old)):
+            self._look_at(event.object)
+
+    def _look_at(self, pod: Pod) -> None:
+        key = pod.metadata.key
+        if pod.finished:
             self._gone(key)
         elif pod.spec.node_name:
             self._seen_bound(pod)
         elif pod.metadata.deletion_timestamp is not None:
             self._gone(key)
-        elif pod.spec.scheduler_name == self._scheduler_name and not self._is_known(pod, event.old):
+        elif pod.spec.scheduler_name == self._scheduler_name and self._assumed.get(key) != pod.metadata.uid:
             self._seen_waiting(pod)
-
-    def _is_known(self, pod: Pod, old: Pod | None) -> bool:
-        """Placed already, or waiting and asking for nothing new."""
-        key = pod.metadata.key
-        if self._assumed.get(key) == pod.metadata.uid:
-            return True
-        if old is None or key not in self._queue:
-            return False
-        return pod.metadata.labels == old.metadata.labels and pod.spec == old.spec
 
     def _seen_waiting(self, pod: Pod) -> None:
         key = pod.metadata.key
@@ -109,8 +108,15 @@ class ClusterMirror:
             self._queue.remove(key)
             self._blocked(pod, GATED, _GATED_MESSAGE)
             return
+        missing = self._claims.missing(pod)
+        if missing is not None:
+            self._queue.remove(key)
+            nodes = len(self.cluster.nodes)
+            message = f'0/{nodes} nodes are available: persistentvolumeclaim "{missing}" not found.'
+            self._blocked(pod, "Unschedulable", message)
+            return
         try:
-            requirements = requirements_of(pod)
+            requirements = requirements_of(pod, volumes=self._claims.needs(pod))
         except Invalid as error:
             self._queue.remove(key)
             self._blocked(pod, "SchedulerError", error.message)
@@ -125,7 +131,7 @@ class ClusterMirror:
         self._assumed.pop(key, None)
         self.cluster.withdraw_nomination(key)
         try:
-            requirements = requirements_of(pod)
+            requirements = requirements_of(pod, volumes=self._claims.needs(pod))
         except Invalid as error:
             log.warning("bound pod ignored", pod=key, error=error.message)
             return
@@ -183,3 +189,9 @@ class ClusterMirror:
     def _speaks_of(self, terms: Iterable[AffinityTerm], pod: PodRequirements) -> bool:
         namespace_labels = self.cluster.namespace_labels(pod.namespace)
         return any(term.pods.matches(pod.namespace, namespace_labels, dict(pod.labels)) for term in terms)
+
+
+def _asks_the_same(pod: Pod, old: Pod) -> bool:
+    """Did only what others report about the pod change?"""
+    same_end = pod.metadata.deletion_timestamp == old.metadata.deletion_timestamp and pod.finished == old.finished
+    return same_end and pod.metadata.labels == old.metadata.labels and pod.spec == old.spec

@@ -69,6 +69,8 @@ class Scheduler:
         """Pods that are not even tried are told so as well."""
         while True:
             pod, reason, message = await self._blocked.get()
+            if pod.metadata.key in self._queue:
+                continue  # what blocked it has gone since
             self._writes.tell(tasks, pod, reason, message)
             if reason != GATED:
                 self._recorder.warning(POD, pod, "FailedScheduling", message)
@@ -131,11 +133,12 @@ class Scheduler:
         self, tasks: asyncio.TaskGroup, queued: QueuedPod, pod: Pod, message: str, *, nominated: str = ""
     ) -> None:
         self._queue.park(queued)
-        if queued.told != (message, nominated):
-            queued.told = (message, nominated)
-            self._writes.tell(
-                tasks, pod, "Unschedulable", message, nominated=nominated, failed=lambda: _forget_what_was_told(queued)
-            )
+        if queued.told == (message, nominated):
+            return  # repeating it would cost a write for every pod that waits, for days on end
+        queued.told = (message, nominated)
+        self._writes.tell(
+            tasks, pod, "Unschedulable", message, nominated=nominated, failed=lambda: _forget_what_was_told(queued)
+        )
         self._recorder.warning(POD, pod, "FailedScheduling", message)
 
     def _preempt(

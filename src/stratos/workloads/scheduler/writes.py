@@ -7,8 +7,9 @@ asked for: a condition of yesterday must not overtake today's binding.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from stratos.apis.meta import find_condition
@@ -34,7 +35,7 @@ class PodWrites:
         self._last: dict[str, asyncio.Task[None]] = {}
 
     def bind(self, tasks: asyncio.TaskGroup, pod: Pod, node: str, failed: Callable[[StratosError], None]) -> None:
-        self._start(tasks, pod.metadata.key, self._bind(pod, node, failed))
+        self._start(tasks, pod.metadata.key, partial(self._bind, pod, node, failed))
 
     def tell(
         self,
@@ -54,21 +55,21 @@ class PodWrites:
             since = seen.last_transition_time if seen is not None and seen.status == "False" else None
             condition = _condition("PodScheduled", "False", reason, message, since or self._clock.now())
             status: dict[str, Any] = {"conditions": [condition], "nominatedNodeName": nominated or None}
-            self._start(tasks, pod.metadata.key, self._tell(pod.metadata.key, status, failed))
+            self._start(tasks, pod.metadata.key, partial(self._tell, pod.metadata.key, status, failed))
 
     def preempt(self, tasks: asyncio.TaskGroup, victim: Pod, preemptor: Pod, node: str) -> None:
-        self._start(tasks, victim.metadata.key, self._preempt(victim, preemptor, node))
+        self._start(tasks, victim.metadata.key, partial(self._preempt, victim, preemptor, node))
 
-    def _start(self, tasks: asyncio.TaskGroup, key: str, write: Coroutine[Any, Any, None]) -> None:
+    def _start(self, tasks: asyncio.TaskGroup, key: str, write: Callable[[], Awaitable[None]]) -> None:
         task = tasks.create_task(self._in_order(self._last.get(key), write), name=f"write {key}")
         self._last[key] = task
         task.add_done_callback(lambda done: self._last.pop(key) if self._last.get(key) is done else None)
 
-    async def _in_order(self, earlier: asyncio.Task[None] | None, write: Coroutine[Any, Any, None]) -> None:
+    async def _in_order(self, earlier: asyncio.Task[None] | None, write: Callable[[], Awaitable[None]]) -> None:
         if earlier is not None:
             await asyncio.wait((earlier,))
         async with self._slots:
-            await write
+            await write()
 
     async def _bind(self, pod: Pod, node: str, failed: Callable[[StratosError], None]) -> None:
         try:
