@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from stratos.apiserver.admission.chain import build_admission
-from stratos.apiserver.auth.authentication import RequestAuthenticator
+from stratos.apiserver.auth.authentication import ClientCertificates, RequestAuthenticator
 from stratos.apiserver.auth.contract import SYSTEM_MASTERS, User
 from stratos.apiserver.auth.rbac import RbacAuthorizer
 from stratos.apiserver.auth.tokens import StaticTokens
@@ -159,7 +159,7 @@ def _receiving(body: bytes) -> Callable[[], Awaitable[Message]]:
 
 
 @asynccontextmanager
-async def an_api(storage: Storage | None = None) -> AsyncGenerator[Api]:
+async def an_api(storage: Storage | None = None, *, authority_pem: str | None = None) -> AsyncGenerator[Api]:
     storage = storage or open_memory()
     observed = ObservedObjects()
     authorizer = RbacAuthorizer(observed)
@@ -169,11 +169,13 @@ async def an_api(storage: Storage | None = None) -> AsyncGenerator[Api]:
         NODE: User("system:node:n1", groups=("system:nodes",)),
         NOBODY: User("nobody"),
     }
+    clock = virtual_time.VirtualClock()
+    certificates = ClientCertificates(authority_pem, clock) if authority_pem else None
     server = ApiServer(
         storage=storage,
-        clock=virtual_time.VirtualClock(),
+        clock=clock,
         ids=ids,
-        authenticator=RequestAuthenticator(tokens=StaticTokens(users)),
+        authenticator=RequestAuthenticator(tokens=StaticTokens(users), certificates=certificates),
         authorizer=authorizer,
         admission=build_admission(observed, authorizer, ids),
         observed=observed,

@@ -65,12 +65,9 @@ class Request:
         declared = self._headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > BODY_LIMIT_BYTES:
             raise _too_large()
-        message = await self._receive()
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body"):
-            return body
-        chunks, size = [body], len(body)
-        while message.get("more_body"):
+        chunks: list[bytes] = []
+        size, more = 0, True
+        while more:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise bad_request("the client went away before the whole body was there")
@@ -78,7 +75,8 @@ class Request:
             size += len(chunks[-1])
             if size > BODY_LIMIT_BYTES:
                 raise _too_large()
-        return b"".join(chunks)
+            more = message.get("more_body", False)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def wait_until_gone(self) -> None:
         """Return when the client has hung up."""

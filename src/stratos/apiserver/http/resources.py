@@ -116,11 +116,11 @@ class ResourceEndpoint:
                 options = write_options(request, user)
                 body = await read_body(request, options, target.resource)
                 return self._written(request, target, await self._writer.create(target, body, options), options)
-            case "update":
+            case "update" if target.name:
                 options = write_options(request, user)
                 body = await read_body(request, options, target.resource)
                 return self._written(request, target, await self._writer.update(target, body, options), options)
-            case "patch":
+            case "patch" if target.name:
                 options = write_options(request, user)
                 return self._written(request, target, await self._patch(request, target, options), options)
             case "delete" if not target.subresource:
