@@ -454,12 +454,6 @@ def _serve(draft: _Draft) -> MachinePlan:
     started = draft.status.last_started_at or draft.now
     lifted = (ready and network) or draft.now >= started + STARTUP_TAINT_LIMIT
     waiting = has_taint(node, NOT_READY_TAINT, *_lifted_startup_taints(draft))
-    if waiting and lifted:
-        if ready and network:
-            draft.do(Tell("StartupTaintsRemoved", f"{draft.name} has its network and takes pods"))
-        else:
-            late = f"{draft.name} takes pods although its network was not reported within 2m"
-            draft.do(Tell("StartupTaintTimeout", late, warning=True))
     if ready and (lifted or not waiting):
         if not has_become_ready(draft.status):
             draft.record(ready_at=draft.now)
@@ -467,6 +461,12 @@ def _serve(draft: _Draft) -> MachinePlan:
     else:
         draft.condition(ClaimCondition.READY, False, "NodeNotReady", "its node does not take pods")
     draft.shape(Role.SERVING, lifted=lifted)
+    if waiting and lifted:
+        if ready and network:
+            draft.do(Tell("StartupTaintsRemoved", f"{draft.name} has its network and takes pods"))
+        else:
+            late = f"{draft.name} takes pods although its network was not reported within 2m"
+            draft.do(Tell("StartupTaintTimeout", late, warning=True))
     if ready and lifted:
         return draft.plan(follow=False)
     return draft.plan("its node to be ready", draft.seconds_until(started + STARTUP_TAINT_LIMIT) or None)
