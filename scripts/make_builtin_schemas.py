@@ -66,6 +66,9 @@ OPEN_ENDED = {
     "io.k8s.apimachinery.pkg.runtime.RawExtension",
 }
 
+SCHEMA = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+SCHEMA_OR_ELSE = (f"{SCHEMA}OrArray", f"{SCHEMA}OrBool")
+
 KEY_DEFAULTS = {
     # Not in the published document, but they decide which item of a list a patch means.
     ("io.k8s.api.core.v1.ContainerPort", "protocol"): "TCP",
@@ -90,6 +93,9 @@ def distilled() -> dict[str, Any]:
     in_spec = reachable(published, kinds.values(), skip="status")
     names = sorted(reachable(published, [*kinds.values(), *SHARED]))
     definitions = {name: distil_definition(name, published[name], in_spec=name in in_spec) for name in names}
+    for name in SCHEMA_OR_ELSE:
+        # Typed by no more than a comment, but where a schema stands it should be checked like any other.
+        definitions[name] = {key: value for key, value in definitions[SCHEMA].items() if key != "type"}
     return {"kubernetes": KUBERNETES, "kinds": kinds, "definitions": definitions}
 
 

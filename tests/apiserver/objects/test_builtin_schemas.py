@@ -35,6 +35,8 @@ def a_pod(**container: Any) -> dict[str, Any]:
         ({"resources": {"requests": {"cpu": "1x"}}}, "resources.requests.cpu", "must be of type quantity"),
         ({"resources": {"requests": {"cpu": [1]}}}, "resources.requests.cpu", "must be of type quantity"),
         ({"securityContext": {"runAsUser": "root"}}, "securityContext.runAsUser", "must be of type integer"),
+        ({"command": ["a", None]}, "command[1]", "must be of type string"),
+        ({"resources": {"limits": {"cpu": None}}}, "resources.limits.cpu", "must be of type quantity"),
         ({"tty": "yes"}, "tty", "must be of type boolean"),
         ({"livenessProbe": {"httpGet": {"port": []}}}, "livenessProbe.httpGet.port", "must be of type int-or-string"),
         ({"startupProbe": {"periodSeconds": 2**40}}, "startupProbe.periodSeconds", "must be of type int32"),

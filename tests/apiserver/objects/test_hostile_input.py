@@ -139,7 +139,7 @@ widgets = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(spoiled(A_DEFINITION) | spoiled(FIELD).map(_with_field), widgets)
 def test_a_spoiled_definition_is_refused_or_can_be_served(definition: dict[str, Any], widget: dict[str, Any]) -> None:
     """What validation lets through must not fail later, in the middle of somebody else's request."""
@@ -159,7 +159,7 @@ def test_a_spoiled_definition_is_refused_or_can_be_served(definition: dict[str, 
             column.cell(widget | {"metadata": {"name": "w", "creationTimestamp": "2026-01-01T00:00:00Z"}}, NOW)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(spoiled(A_POD))
 def test_a_spoiled_pod_is_judged(pod: dict[str, Any]) -> None:
     """And every complaint names a field."""
@@ -170,7 +170,7 @@ def test_a_spoiled_pod_is_judged(pod: dict[str, Any]) -> None:
     assert POD.unknown_fields(pod) == []
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(spoiled(A_POD), junk)
 def test_a_patch_of_junk_gives_an_object_or_is_refused(pod: dict[str, Any], patch: Any) -> None:
     """Live objects can be odd too: they may have been stored under an older shape."""
@@ -188,7 +188,7 @@ def test_a_patch_of_junk_gives_an_object_or_is_refused(pod: dict[str, Any], patc
         assert pod == before
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(spoiled(A_POD), spoiled(A_POD))
 def test_junk_can_be_applied_and_tracked(live: dict[str, Any], new: dict[str, Any]) -> None:
     """Ownership is worked out before the last validation, so it must cope with any JSON."""

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from stratos.apiserver.registry.builtin.fields import Problems, forbidden, invalid, not_supported, required
-from stratos.apiserver.registry.schema import Schema, builtin_definitions
+from stratos.apiserver.registry.schema import Schema
 from stratos.apiserver.registry.schema.constraints import compile_pattern
 from stratos.apiserver.registry.schema.rules import compile_rule
 from stratos.base.errors import FieldProblem, Invalid
@@ -29,7 +28,6 @@ _NOT_IN_COMBINATIONS = (
     "x-kubernetes-validations",
 )
 _REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
-_SCHEMA_OF_SCHEMAS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 _MANAGED_METADATA = {"name", "generateName"}
 
 
@@ -80,30 +78,18 @@ def _check_children(source: Source, at: str) -> Problems:
         child_at = f"{at}.properties[{name}]"
         yield from _check_typed(child, child_at, "must not be empty for specified object fields")
         yield from _check(child, child_at)
-    for keyword, whose in (("additionalProperties", "object fields"), ("items", "array items")):
-        if isinstance(child := source.get(keyword), Mapping):
-            problems = _shape_problems(child, f"{at}.{keyword}")
-            yield from problems
-            if not problems:
-                yield from _check_typed(child, f"{at}.{keyword}", f"must not be empty for specified {whose}")
-                yield from _check(child, f"{at}.{keyword}")
-            if not problems and keyword == "items":
-                yield from _check_keys(source.get("x-kubernetes-list-map-keys") or (), child, at)
+    if isinstance(extra := source.get("additionalProperties"), Mapping):
+        yield from _check_typed(extra, f"{at}.additionalProperties", "must not be empty for specified object fields")
+        yield from _check(extra, f"{at}.additionalProperties")
+    if isinstance(items := source.get("items"), Mapping):
+        yield from _check_typed(items, f"{at}.items", "must not be empty for specified array items")
+        yield from _check(items, f"{at}.items")
+        yield from _check_keys(source.get("x-kubernetes-list-map-keys") or (), items, at)
     for keyword in ("allOf", "anyOf", "oneOf"):
         for index, part in enumerate(source.get(keyword) or ()):
             yield from _check_combination(part, f"{at}.{keyword}[{index}]", source)
     if source.get("not"):
         yield from _check_combination(source["not"], f"{at}.not", source)
-
-
-def _shape_problems(source: Source, at: str) -> list[FieldProblem]:
-    """What is wrong with the shape of a schema that stands where something else might: nobody has looked at it yet."""
-    return [FieldProblem(f"{at}.{p.field}", p.reason, p.message) for p in _schema_of_schemas().validate(source)]
-
-
-@cache
-def _schema_of_schemas() -> Schema:
-    return Schema({"$ref": _SCHEMA_OF_SCHEMAS}, builtin_definitions())
 
 
 def _check_typed(source: Source, at: str, complaint: str) -> Problems:
@@ -171,8 +157,8 @@ def _check_values(source: Source, at: str) -> Problems:
             compile_pattern(pattern)
         except re.error as error:
             yield invalid(f"{at}.pattern", pattern, f"must be a valid regular expression, but isn't: {error}")
-    if source.get("multipleOf", 1) <= 0:
-        yield invalid(f"{at}.multipleOf", source["multipleOf"], "must be greater than 0")
+    if (step := source.get("multipleOf")) is not None and step <= 0:
+        yield invalid(f"{at}.multipleOf", step, "must be greater than 0")
     if source.get("enum") == []:
         yield required(f"{at}.enum", "must not be empty")
     for name in source.get("required") or ():
@@ -191,8 +177,7 @@ def _check_combination(part: Source, at: str, owner: Source) -> Problems:
     for name, child in (part.get("properties") or {}).items():
         yield from _check_combination(child, f"{at}.properties[{name}]", {})
     if isinstance(items := part.get("items"), Mapping):
-        problems = _shape_problems(items, f"{at}.items")
-        yield from problems or _check_combination(items, f"{at}.items", {})
+        yield from _check_combination(items, f"{at}.items", {})
     for keyword in ("allOf", "anyOf", "oneOf"):
         for index, inner in enumerate(part.get(keyword) or ()):
             yield from _check_combination(inner, f"{at}.{keyword}[{index}]", owner)
@@ -208,10 +193,10 @@ def _check_rules(source: Source, at: str) -> Problems:
             yield required(f"{rule_at}.rule", "rule is not specified")
             continue
         yield from _check_expression(expression, f"{rule_at}.rule")
-        if message := rule.get("messageExpression"):
-            yield from _check_expression(message, f"{rule_at}.messageExpression")
-        if "message" in rule and not rule["message"].strip():
-            yield invalid(f"{rule_at}.message", rule["message"], "message must be non-empty if specified")
+        if describe := rule.get("messageExpression"):
+            yield from _check_expression(describe, f"{rule_at}.messageExpression")
+        if isinstance(message := rule.get("message"), str) and not message.strip():
+            yield invalid(f"{rule_at}.message", message, "message must be non-empty if specified")
         if rule.get("optionalOldSelf") and "oldSelf" not in expression:
             yield invalid(f"{rule_at}.optionalOldSelf", True, "may not be set if oldSelf is not used in rule")
         if (reason := rule.get("reason")) and reason not in _REASONS:

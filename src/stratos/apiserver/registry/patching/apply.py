@@ -146,7 +146,7 @@ def _entries(obj: Obj) -> list[Entry]:
 def _given_entries(old: Obj | None, new: Obj) -> list[Entry]:
     before = _entries(old) if old is not None else []
     given = (new.get("metadata") or {}).get("managedFields")
-    if old is None or given is None or given == before:
+    if old is None or not isinstance(given, list) or given == before:
         return before
     if not any(given):
         return []  # the customary ways to start afresh: no entry, or one that is empty

@@ -61,7 +61,16 @@ def _check_object(node: Node, value: dict[str, Any], path: Path, problems: list[
             continue
         if type(item) is child.plain_type:
             continue
-        check(child, item, (path, key), problems)
+        if item is None and child is additional:
+            _check_null_entry(child, (path, key), problems)
+        else:
+            check(child, item, (path, key), problems)
+
+
+def _check_null_entry(node: Node, path: Path, problems: list[FieldProblem]) -> None:
+    """A field of a built-in kind that is null might as well be left out; an entry of a list or a map might not."""
+    if not node.nullable or (node.built_in and node.accepts):
+        problems.append(wrong_type(path, node.type_name, None))
 
 
 def _check_list(node: Node, value: list[Any], path: Path, problems: list[FieldProblem]) -> None:
@@ -69,9 +78,8 @@ def _check_list(node: Node, value: list[Any], path: Path, problems: list[FieldPr
     if element is not None:
         plain_type = element.plain_type
         for index, item in enumerate(value):
-            if item is None and node.built_in and element.accepts:
-                # A field that is null can be left out, an item cannot.
-                problems.append(wrong_type((path, index), element.type_name, item))
+            if item is None:
+                _check_null_entry(element, (path, index), problems)
             elif type(item) is not plain_type:
                 check(element, item, (path, index), problems)
     if node.list_type != "atomic" and not node.built_in:
