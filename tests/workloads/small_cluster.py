@@ -62,19 +62,21 @@ class _Anyone:
 
 
 class SmallCluster:
-    """What a story is told with. ``client`` never fails; the controllers' own may be made to."""
+    """What a story is told with. ``client`` never fails; the way of the controllers may be made to."""
 
-    def __init__(self, client: Client, controllers: Client, clock: VirtualClock, hosts: Hosts, seed: int) -> None:
+    def __init__(
+        self, client: Client, controllers: FaultyTransport, clock: VirtualClock, hosts: Hosts, seed: int
+    ) -> None:
         self.client = client
+        self.controllers = controllers
         self.clock = clock
         self.hosts = hosts
-        self._controllers = controllers
         self._seed = seed
         self._running: asyncio.Task[None] | None = None
 
     def start_controllers(self) -> None:
         rng = random.Random(self._seed)
-        manager = Manager(self._controllers, rng=rng)
+        manager = Manager(Client(self.controllers), rng=rng)
         workload_controllers(manager, clock=self.clock, ids=SeededIds(rng), rng=rng, root_certificate="PEM")
         self._running = asyncio.create_task(manager.run())
 
@@ -266,8 +268,10 @@ class FaultyTransport(InProcessTransport):
         self._rng = rng
         self._one_in = one_in
         self._late_seconds = late_seconds
+        self.deletions = 0  # asked for, whatever became of them
 
     async def request(self, method: str, path: str, **rest: Any) -> Response:
+        self.deletions += method == "DELETE"
         fate = self._rng.randrange(2 * self._one_in) if self._one_in and method != "GET" else -1
         if fate == 0:
             raise Unavailable("the request was lost")
@@ -311,7 +315,7 @@ async def small_cluster(
     for node in nodes:
         await hosts.add_node(node)
     turning = asyncio.create_task(world.run())
-    cluster = SmallCluster(client, Client(controllers), clock, hosts, _SEED)
+    cluster = SmallCluster(client, controllers, clock, hosts, _SEED)
     cluster.start_controllers()
     try:
         yield cluster

@@ -140,6 +140,7 @@ def test_however_old_their_sight_is_controllers_create_and_delete_exactly_what_i
             await cluster.wait(REPLICA_SET, "default/web", lambda each: each.status.replicas == 3)
             await asyncio.sleep(60)
             assert (len(born), len(told_to_leave)) == (8 + 6, 5)
+            assert cluster.controllers.deletions == 5
             watching.cancel()
 
     run(story())

@@ -216,6 +216,18 @@ def test_a_template_keeps_its_name_however_its_fields_are_ordered() -> None:
     assert template_hash(one) != template_hash(one, collision_count=1)
 
 
+def test_an_outage_in_the_middle_of_a_rollout_does_not_throw_the_old_pods_away() -> None:
+    """They may come back, and the new ones have not shown yet that they work."""
+    old, new = a_replica_set("v1", 4, available=0, age_seconds=500), a_replica_set("v2", 1, available=0)
+    rolling = RollingUpdateDeployment(max_surge=1, max_unavailable=1)
+
+    plan = plan_deployment(
+        a_deployment(4, image="v2", strategy=DeploymentStrategy(rolling_update=rolling)), [old, new], [], NOW
+    )
+
+    assert [change.replicas for change in plan.change if change.replica_set is old] == [3]
+
+
 def test_a_rollout_that_stops_advancing_is_declared_late_at_its_deadline_and_not_before() -> None:
     deployment = a_deployment(2, image="v2", progress_deadline_seconds=60)
     sets = [
