@@ -38,7 +38,7 @@ class ClusterState:
         return self._namespace_labels.get(namespace, {})
 
     def set_namespace_labels(self, namespace: str, labels: Mapping[str, str]) -> None:
-        if self._namespace_labels.get(namespace) != labels:
+        if self.namespace_labels(namespace) != labels:
             self._namespace_labels[namespace] = dict(labels)
             self._forget_checks()
             self.generation += 1

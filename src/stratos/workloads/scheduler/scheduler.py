@@ -71,8 +71,7 @@ class Scheduler:
             pod, reason, message = await self._blocked.get()
             if pod.metadata.key in self._queue:
                 continue  # what blocked it has gone since
-            self._writes.tell(tasks, pod, reason, message)
-            if reason != GATED:
+            if self._writes.tell(tasks, pod, reason, message) and reason != GATED:
                 self._recorder.warning(POD, pod, "FailedScheduling", message)
 
     def _schedule(self, tasks: asyncio.TaskGroup, queued: QueuedPod) -> None:

@@ -46,16 +46,21 @@ class PodWrites:
         *,
         nominated: str = "",
         failed: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Say in the pod's status why it has no node, unless it says so already."""
+    ) -> bool:
+        """Say in the pod's status why it has no node. False when it says so already."""
         seen = find_condition(pod.status.conditions, "PodScheduled")
-        known = None if seen is None else (seen.reason, seen.message, pod.status.nominated_node_name)
-        if known != (reason, message, nominated):
-            # The time of transition is that of the change to False, however often the message changes after it.
-            since = seen.last_transition_time if seen is not None and seen.status == "False" else None
-            condition = _condition("PodScheduled", "False", reason, message, since or self._clock.now())
-            status: dict[str, Any] = {"conditions": [condition], "nominatedNodeName": nominated or None}
-            self._start(tasks, pod.metadata.key, partial(self._tell, pod.metadata.key, status, failed))
+        if seen is not None and (seen.reason, seen.message, pod.status.nominated_node_name) == (
+            reason,
+            message,
+            nominated,
+        ):
+            return False
+        # The time of transition is that of the change to False, however often the message changes after it.
+        since = seen.last_transition_time if seen is not None and seen.status == "False" else None
+        condition = _condition("PodScheduled", "False", reason, message, since or self._clock.now())
+        status: dict[str, Any] = {"conditions": [condition], "nominatedNodeName": nominated or None}
+        self._start(tasks, pod.metadata.key, partial(self._tell, pod.metadata.key, status, failed))
+        return True
 
     def preempt(self, tasks: asyncio.TaskGroup, victim: Pod, preemptor: Pod, node: str) -> None:
         self._start(tasks, victim.metadata.key, partial(self._preempt, victim, preemptor, node))
