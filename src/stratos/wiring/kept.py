@@ -1,0 +1,121 @@
+"""A cluster kept in a directory and served on a socket: what `stratos up` runs.
+
+The directory holds the objects (``state.db``), the certificates (``pki/``), the kubeconfig, the machines of the
+simulated cloud, and, when time is hurried, the time of the cluster. Started again on it, the cluster goes on: machines
+that were up boot again, as after a power failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stratos.apiserver.admission.webhook_call import WebhookCaller
+from stratos.apiserver.auth.certificates import CertificateStore
+from stratos.apiserver.auth.contract import SYSTEM_MASTERS
+from stratos.apiserver.auth.files import write_whole
+from stratos.apiserver.auth.kubeconfig import kubeconfig, write_kubeconfig
+from stratos.apiserver.http.serving import TlsFiles, serving
+from stratos.apiserver.storage.sqlite import open_sqlite
+from stratos.base.clock import Clock
+from stratos.base.errors import Invalid
+from stratos.base.ids import SeededIds
+from stratos.wiring.api import ApiSecrets
+from stratos.wiring.clock import HurriedClock, SystemClock
+from stratos.wiring.cluster import Cluster, ClusterOptions
+
+_SAVE_SECONDS = 2.0  # of real time: what a killed process may forget of its simulated cloud
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCluster:
+    cluster: Cluster
+    clock: Clock
+    url: str
+    kubeconfig: Path
+
+
+@asynccontextmanager
+async def kept_cluster(directory: Path, *, port: int, speed: float = 1.0) -> AsyncIterator[KeptCluster]:
+    """Run the cluster of ``directory``, made if it is new, for the length of the block.
+
+    With a ``speed`` other than 1 the running event loop must be a `HurriedLoop` of the same speed.
+    """
+    files = _Files(directory)
+    clock = files.clock(speed)
+    certificates = CertificateStore(directory / "pki", SystemClock())
+    authority = certificates.authority()
+    certificates.serving()
+    chance = random.SystemRandom()
+    webhooks = WebhookCaller()
+    cluster = Cluster(
+        open_sqlite(directory / "state.db"),
+        clock=clock,
+        ids=SeededIds(chance),
+        rng=chance,
+        options=ClusterOptions(root_certificate_pem=authority.certificate_pem),
+        secrets=ApiSecrets(authority.certificate_pem, certificates.service_account_key()),
+        webhook_caller=webhooks,
+    )
+    files.restore_cloud(cluster)
+    tls = TlsFiles(*certificates.paths("apiserver"), client_authority=certificates.paths("ca")[0])
+    async with serving(cluster.api.server.app, host=_HOST, port=port, tls=tls) as bound:
+        url = f"https://{_HOST}:{bound}"
+        admin = certificates.client("stratos-admin", [SYSTEM_MASTERS])
+        write_kubeconfig(files.kubeconfig, kubeconfig(url, authority.certificate_pem, admin))
+        try:
+            async with cluster.running():
+                saving = asyncio.create_task(files.keep_saving(cluster, clock, speed), name="save the cloud")
+                try:
+                    yield KeptCluster(cluster, clock, url, files.kubeconfig)
+                finally:
+                    saving.cancel()
+                    files.save(cluster, clock)
+        finally:
+            await webhooks.close()
+
+
+class _Files:
+    """What is kept beside the objects."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.kubeconfig = directory / "kubeconfig"
+        self._cloud = directory / "cloud.json"
+        self._clock = directory / "clock"
+
+    def clock(self, speed: float) -> Clock:
+        """Never earlier than the cluster has been before, or its objects would come from the future."""
+        now, seen = datetime.now(UTC), self._last_time()
+        if speed == 1.0 and seen <= now:
+            return SystemClock()
+        return HurriedClock(speed, max(now, seen))
+
+    def _last_time(self) -> datetime:
+        if not self._clock.exists():
+            return datetime.min.replace(tzinfo=UTC)
+        try:
+            return datetime.fromisoformat(self._clock.read_text())
+        except ValueError as error:
+            raise Invalid(
+                f"{self._clock} does not hold a time", hint="remove it, or start with a new folder"
+            ) from error
+
+    def restore_cloud(self, cluster: Cluster) -> None:
+        if self._cloud.exists():
+            cluster.cloud.restore(self._cloud.read_bytes())
+
+    def save(self, cluster: Cluster, clock: Clock) -> None:
+        write_whole(self._cloud, cluster.cloud.save().decode(), private=True)
+        write_whole(self._clock, clock.now().isoformat(), private=True)
+
+    async def keep_saving(self, cluster: Cluster, clock: Clock, speed: float) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_SECONDS * speed)
+            self.save(cluster, clock)
