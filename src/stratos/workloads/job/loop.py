@@ -30,11 +30,7 @@ class JobLoop:
         job = self._jobs.get(key)
         if job is None or job.metadata.deletion_timestamp is not None:
             return None
-        selector = _selector(job)
-        if selector is None:  # nothing to adopt by: its pods are those it made
-            pods = list(self._shared.pods_of(job))
-        else:
-            pods = await self._shared.claim_pods(JOB, job, selector)
+        pods = await self._shared.claim_pods(JOB, job, _selector(job))
         plan = plan_job(job, pods, self._shared.clock.now())
         if plan.delete_job:
             await self._shared.delete(JOB, job, propagation="Background")
