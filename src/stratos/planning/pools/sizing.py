@@ -22,6 +22,7 @@ from stratos.planning.scheduling.rules import reject_by_rules
 from stratos.snapshot.cluster import ClusterSnapshot
 
 _COUNTED = ("cpu", "memory")
+_MANY = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ def fit(
             best = found
         if len(found.opened) <= 1 and not found.left_over:
             break
-        if len({demand.kind for demand in demands}) == 1:
-            break  # all alike: no order is better
+        if len(demands) > _MANY or len({demand.kind for demand in demands}) == 1:
+            break  # so many fill the gaps in any order, and for pods that are all alike no order is better
     assert best is not None  # there is at least one order
     return best
 
