@@ -21,6 +21,7 @@ from stratos.apiserver.observed import ObservedObjects
 from stratos.apiserver.server import ApiServer
 from stratos.apiserver.storage.contract import Storage
 from stratos.apiserver.storage.memory import open_memory
+from stratos.base.clock import Clock
 from stratos.base.ids import SeededIds
 from stratos.testing import virtual_time
 
@@ -71,7 +72,7 @@ class Api:
         accept: str = "",
         token: str | None = None,
         headers: Mapping[str, str] | None = None,
-        **query: object,
+        **query: Any,
     ) -> Reply:
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         start: list[Message] = []
@@ -87,28 +88,28 @@ class Api:
         await self.server.app(scope, _receiving(data), send)
         return Reply(start[0]["status"], b"".join(chunks), list(start[0]["headers"]))
 
-    async def get(self, path: str, **query: object) -> Any:
+    async def get(self, path: str, **query: Any) -> Any:
         reply = await self.call("GET", path, **query)
         assert reply.code == 200, reply.body
         return reply.obj
 
-    async def create(self, path: str, obj: Obj, **query: object) -> Any:
+    async def create(self, path: str, obj: Obj, **query: Any) -> Any:
         reply = await self.call("POST", path, obj, **query)
         assert reply.code == 201, reply.body
         return reply.obj
 
-    async def update(self, path: str, obj: Obj, **query: object) -> Any:
+    async def update(self, path: str, obj: Obj, **query: Any) -> Any:
         reply = await self.call("PUT", path, obj, **query)
         assert reply.code == 200, reply.body
         return reply.obj
 
-    async def patch(self, path: str, patch: object, *, type: str = "merge-patch+json", **query: object) -> Reply:
+    async def patch(self, path: str, patch: object, *, type: str = "merge-patch+json", **query: Any) -> Reply:
         return await self.call("PATCH", path, patch, content_type=f"application/{type}", **query)
 
-    async def delete(self, path: str, options: Obj | None = None, **query: object) -> Reply:
+    async def delete(self, path: str, options: Obj | None = None, **query: Any) -> Reply:
         return await self.call("DELETE", path, options, **query)
 
-    def watch(self, path: str, *, accept: str = "", **query: object) -> list[Obj]:
+    def watch(self, path: str, *, accept: str = "", **query: Any) -> list[Obj]:
         """Open a watch, and return the list its events are going to appear in."""
         events: list[Obj] = []
 
@@ -159,7 +160,9 @@ def _receiving(body: bytes) -> Callable[[], Awaitable[Message]]:
 
 
 @asynccontextmanager
-async def an_api(storage: Storage | None = None, *, authority_pem: str | None = None) -> AsyncGenerator[Api]:
+async def an_api(
+    storage: Storage | None = None, *, clock: Clock | None = None, authority_pem: str | None = None
+) -> AsyncGenerator[Api]:
     storage = storage or open_memory()
     observed = ObservedObjects()
     authorizer = RbacAuthorizer(observed)
@@ -169,7 +172,7 @@ async def an_api(storage: Storage | None = None, *, authority_pem: str | None = 
         NODE: User("system:node:n1", groups=("system:nodes",)),
         NOBODY: User("nobody"),
     }
-    clock = virtual_time.VirtualClock()
+    clock = clock or virtual_time.VirtualClock()
     certificates = ClientCertificates(authority_pem, clock) if authority_pem else None
     server = ApiServer(
         storage=storage,

@@ -16,8 +16,7 @@ from stratos.apiserver.auth.certificates import CertificateStore
 from stratos.apiserver.http.negotiation import Form, negotiate
 from stratos.apiserver.http.paths import ResourcePath, parse_resource_path
 from stratos.apiserver.http.serving import TlsFiles, serving
-from stratos.base.clock import FixedClock
-from stratos.testing import virtual_time
+from stratos.wiring.clock import SystemClock
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 
@@ -128,6 +127,20 @@ def test_large_answers_are_compressed_for_those_who_can_read_them() -> None:
         assert packed.header(b"content-encoding") == b"gzip"
         assert len(packed.body) < len(plain.body) / 20
         assert gzip.decompress(packed.body) == plain.body
+
+    with_api(scenario)
+
+
+def test_a_long_list_is_the_same_list_in_parts() -> None:
+    """Twenty thousand pods must neither fill the memory nor keep everybody else waiting."""
+
+    async def scenario(api: Api) -> None:
+        for number in range(1100):
+            await api.create(CONFIG_MAPS, a_config_map(f"cm-{number:04}"))
+        whole = await api.call("GET", CONFIG_MAPS)
+        assert [item["metadata"]["name"] for item in whole.obj["items"]] == [f"cm-{n:04}" for n in range(1100)]
+        packed = await api.call("GET", CONFIG_MAPS, headers={"accept-encoding": "gzip"})
+        assert gzip.decompress(packed.body) == whole.body
 
     with_api(scenario)
 
@@ -325,28 +338,31 @@ def test_the_protobuf_of_go_clients_is_understood() -> None:
 
 
 def test_over_tls_a_certificate_is_as_good_as_a_token(tmp_path: Path) -> None:
+    """Real sockets and real certificates, so the real clock too."""
+
+    async def answer(client: aiohttp.ClientSession, trust: ssl.SSLContext, token: str = "") -> tuple[int, str]:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        async with client.get(PODS, ssl=trust, headers=headers) as reply:
+            return reply.status, (await reply.json()).get("message", "")
+
     async def scenario() -> None:
-        store = CertificateStore(tmp_path, FixedClock(virtual_time.EPOCH))
-        store.authority()
+        clock = SystemClock()
+        store = CertificateStore(tmp_path, clock)
+        authority = store.authority()
         store.serving()
         store.client("somebody")
         files = TlsFiles(*store.paths("apiserver"), store.paths("ca")[0])
-        trust = ssl.create_default_context(cafile=str(files.client_authority))
+        unnamed = ssl.create_default_context(cafile=str(files.client_authority))
+        somebody = ssl.create_default_context(cafile=str(files.client_authority))
+        somebody.load_cert_chain(*store.paths("client-somebody"))
         async with (
-            an_api() as api,
+            an_api(clock=clock, authority_pem=authority.certificate_pem) as api,
             serving(api.server.app, host="127.0.0.1", port=0, tls=files) as port,
             aiohttp.ClientSession(f"https://127.0.0.1:{port}") as client,
         ):
-            async with client.get(PODS, ssl=trust) as reply:
-                assert reply.status == 401
-            async with client.get(PODS, ssl=trust, headers={"authorization": f"Bearer {api.token}"}) as reply:
-                assert reply.status == 200
-            trust.load_cert_chain(*store.paths("client-somebody"))
-            async with client.get(PODS, ssl=trust, headers={"connection": "close"}) as reply:
-                refusal = await reply.json()
-                assert (reply.status, refusal["message"].split(" cannot ")[0]) == (
-                    403,
-                    'pods is forbidden: User "somebody"',
-                )
+            assert await answer(client, unnamed) == (401, "Unauthorized")
+            assert await answer(client, unnamed, api.token) == (200, "")
+            code, message = await answer(client, somebody)
+            assert (code, message.split(" cannot ")[0]) == (403, 'pods is forbidden: User "somebody"')
 
     asyncio.run(scenario())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from apiserver.core.api_calls import (
@@ -12,9 +13,12 @@ from apiserver.core.api_calls import (
     Api,
     a_deployment,
     a_pod,
+    an_api,
     settle,
     with_api,
 )
+from stratos.apiserver.storage.sqlite import open_sqlite
+from stratos.testing import virtual_time
 
 BUDGETS = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -235,3 +239,37 @@ def test_two_kinds_of_a_group_may_not_share_a_name() -> None:
         assert (await api.call("GET", "/apis/example.com/v1/namespaces/default/gadgets")).code == 404
 
     with_api(scenario)
+
+
+def test_a_server_started_again_serves_what_it_served_before(tmp_path: Path) -> None:
+    """Objects, custom kinds, rights and resource versions outlive the process."""
+
+    async def before() -> dict[str, Any]:
+        async with an_api(open_sqlite(tmp_path / "state.db", in_thread=False)) as api:
+            await api.create(DEFINITIONS, a_definition())
+            return dict(await api.create(WIDGETS, {"metadata": {"name": "kept"}}))
+
+    async def after(widget: dict[str, Any]) -> None:
+        async with an_api(open_sqlite(tmp_path / "state.db", in_thread=False)) as api:
+            assert await api.get(f"{WIDGETS}/kept") == widget
+            patched = await api.patch(f"{WIDGETS}/kept", {"spec": {"size": 2}})
+            assert int(patched.obj["metadata"]["resourceVersion"]) > int(widget["metadata"]["resourceVersion"])
+
+    virtual_time.run(after(virtual_time.run(before())))
+
+
+def test_a_deletion_interrupted_by_a_restart_is_finished(tmp_path: Path) -> None:
+    async def before() -> None:
+        async with an_api(open_sqlite(tmp_path / "state.db", in_thread=False)) as api:
+            await api.create(DEFINITIONS, a_definition())
+            await api.create(WIDGETS, {"metadata": {"name": "held", "finalizers": ["example.com/hold"]}})
+            await api.delete(f"{DEFINITIONS}/widgets.example.com")
+
+    async def after() -> None:
+        async with an_api(open_sqlite(tmp_path / "state.db", in_thread=False)) as api:
+            await api.patch(f"{WIDGETS}/held", {"metadata": {"finalizers": None}})
+            await settle()
+            assert (await api.call("GET", f"{DEFINITIONS}/widgets.example.com")).code == 404
+
+    virtual_time.run(before())
+    virtual_time.run(after())

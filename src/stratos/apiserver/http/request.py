@@ -44,10 +44,10 @@ class Request:
 
     def flag(self, name: str) -> bool:
         """A boolean query parameter."""
-        text = self.query.get(name, "").lower()
-        if text in ("", "0", "f", "false"):
+        text = self.query.get(name, "false").lower()
+        if text in ("0", "f", "false"):
             return False
-        if text in ("1", "t", "true"):
+        if text in ("", "1", "t", "true"):  # ``?watch`` alone means yes
             return True
         raise bad_request(f'{name}: Invalid value: "{self.query[name]}": must be a boolean')
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -38,6 +39,7 @@ from stratos.apiserver.storage.contract import Stored
 from stratos.base.clock import Clock
 from stratos.base.errors import FieldProblem
 
+_ITEMS_AT_ONCE = 500
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -155,6 +157,8 @@ class ResourceEndpoint:
                     "items": items,
                 }
             )
+        if len(page.items) > _ITEMS_AT_ONCE:
+            return Stream(_list_in_parts(resource, page, metadata), may_compress=True)
         return Response(_plain_list(resource, page, metadata))
 
     def _watch(self, request: Request, target: Target) -> Answer:
@@ -244,9 +248,26 @@ class ResourceEndpoint:
 
 
 def _plain_list(resource: Resource, page: Page, metadata: Obj) -> bytes:
-    head = encode_json({"kind": f"{resource.kind}List", "apiVersion": resource.group_version, "metadata": metadata})
-    items = b",".join(served(resource, stored.value, stored.revision) for stored in page.items)
-    return b'%b,"items":[%b]}' % (head[:-1], items)
+    return b'%b,"items":[%b]}' % (_list_head(resource, metadata), _joined(resource, page.items))
+
+
+async def _list_in_parts(resource: Resource, page: Page, metadata: Obj) -> AsyncGenerator[bytes, None]:
+    """A long list bit by bit: it is never whole in memory, and others are served in between."""
+    yield _list_head(resource, metadata) + b',"items":['
+    for start in range(0, len(page.items), _ITEMS_AT_ONCE):
+        part = _joined(resource, page.items[start : start + _ITEMS_AT_ONCE])
+        yield b"," + part if start else part
+        await asyncio.sleep(0)
+    yield b"]}"
+
+
+def _list_head(resource: Resource, metadata: Obj) -> bytes:
+    head = {"kind": f"{resource.kind}List", "apiVersion": resource.group_version, "metadata": metadata}
+    return encode_json(head)[:-1]
+
+
+def _joined(resource: Resource, items: Sequence[Stored]) -> bytes:
+    return b",".join([served(resource, stored.value, stored.revision) for stored in items])
 
 
 async def _plain_lines(events: AsyncGenerator[Sequence[WatchEvent], None]) -> AsyncGenerator[bytes, None]:

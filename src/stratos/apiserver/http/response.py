@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import zlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ class Response:
 
     async def send(self, request: Request, send: Send) -> None:
         body = self.body
-        if len(body) >= _GZIP_FROM_BYTES and "gzip" in request.header(b"accept-encoding"):
+        if len(body) >= _GZIP_FROM_BYTES and _accepts_gzip(request):
             body = gzip.compress(body, compresslevel=1, mtime=0)
             self.headers.append((b"content-encoding", b"gzip"))
         start: Headers = [
@@ -55,9 +56,14 @@ class Stream:
     code: int = 200
     content_type: bytes = b"application/json"
     headers: Headers = field(default_factory=list)
+    may_compress: bool = False  # of use only where what comes next does not depend on the client having read this
 
     async def send(self, request: Request, send: Send) -> None:
-        writing = asyncio.create_task(self._write(send))
+        chunks = self.chunks
+        if self.may_compress and _accepts_gzip(request):
+            chunks = _compressed(chunks)
+            self.headers.append((b"content-encoding", b"gzip"))
+        writing = asyncio.create_task(self._write(chunks, send))
         leaving = asyncio.create_task(request.wait_until_gone())
         try:
             await asyncio.wait((writing, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -68,14 +74,27 @@ class Stream:
         if not writing.cancelled():
             writing.result()
 
-    async def _write(self, send: Send) -> None:
+    async def _write(self, chunks: AsyncGenerator[bytes, None], send: Send) -> None:
         start: Headers = [(b"content-type", self.content_type), *self.headers]
         await send({"type": "http.response.start", "status": self.code, "headers": start})
         await send({"type": "http.response.body", "body": b"", "more_body": True})  # the client sees that it is open
-        async with aclosing(self.chunks) as chunks:
+        async with aclosing(chunks):
             async for chunk in chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _accepts_gzip(request: Request) -> bool:
+    return "gzip" in request.header(b"accept-encoding")
+
+
+async def _compressed(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    packer = zlib.compressobj(level=1, wbits=31)  # 31: with gzip's header and trailer
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            if packed := packer.compress(chunk):
+                yield packed
+    yield packer.flush()
 
 
 def json_response(value: object, code: int = 200) -> Response:
