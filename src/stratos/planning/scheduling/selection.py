@@ -42,6 +42,14 @@ class PodTerm:
     namespace_selector: LabelSelector | None
     selector: LabelSelector | None
 
+    @property
+    def anchor(self) -> tuple[str, str] | None:
+        """A label that every pod it speaks of carries, if one is certain: where a search may begin."""
+        for requirement in self.selector.requirements if self.selector is not None else ():
+            if requirement.operator is Operator.IN and len(requirement.values) == 1:
+                return requirement.key, next(iter(requirement.values))
+        return None
+
     def matches(self, namespace: str, namespace_labels: Mapping[str, str], labels: Mapping[str, str]) -> bool:
         if self.selector is None:
             return False

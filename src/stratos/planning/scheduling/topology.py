@@ -6,8 +6,9 @@ question that was ever asked (a `TallyKey`) has a `Tally`, and every change cost
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from stratos.planning.scheduling.placement import NodeState, PlacedPod
 from stratos.planning.scheduling.requirements import Labels, NodeRules, PodRequirements, WeightedAffinityTerm
@@ -27,6 +28,10 @@ class TallyKey:
     required_labels: tuple[str, ...] = ()
     matching: NodeRules | None = None  # only nodes that the selector and affinity of these rules match
     tolerating: NodeRules | None = None  # only nodes whose taints these rules tolerate
+
+    @property
+    def anchor(self) -> tuple[str, str] | None:
+        return next((anchor for term in self.terms if (anchor := term.anchor) is not None), None)
 
     def counts_node(self, node: NodeState) -> bool:
         labels = node.labels
@@ -90,6 +95,34 @@ class Tally:
             self._lowest = None
 
 
+T = TypeVar("T", bound=Hashable)
+
+
+class _ByLabel(Generic[T]):
+    """Things about pods, found by a label that those pods must carry: most terms name one, and few name the same."""
+
+    def __init__(self) -> None:
+        self._anchored: dict[tuple[str, str], dict[T, None]] = {}
+        self._others: dict[T, None] = {}
+
+    def add(self, anchor: tuple[str, str] | None, thing: T) -> None:
+        (self._others if anchor is None else self._anchored.setdefault(anchor, {}))[thing] = None
+
+    def remove(self, anchor: tuple[str, str] | None, thing: T) -> None:
+        if anchor is None:
+            del self._others[thing]
+            return
+        del self._anchored[anchor][thing]
+        if not self._anchored[anchor]:
+            del self._anchored[anchor]
+
+    def candidates(self, labels: Labels) -> Iterator[T]:
+        """Everything that may be about a pod with these labels."""
+        yield from self._others
+        for label in labels:
+            yield from self._anchored.get(label, ())
+
+
 _Group = tuple[str, Labels, bool]  # namespace, labels, terminating: pods that no term can tell apart
 
 
@@ -100,7 +133,9 @@ class TopologyIndex:
         self._nodes = nodes
         self._namespace_labels = namespace_labels
         self._population: dict[_Group, dict[str, int]] = {}
+        self._groups_with: dict[tuple[str, str], dict[_Group, None]] = {}
         self._tallies: dict[TallyKey, Tally] = {}
+        self._tallies_about: _ByLabel[Tally] = _ByLabel()
         self._concerned: dict[_Group, list[Tally]] = {}
 
     def tally(self, key: TallyKey) -> Tally:
@@ -109,16 +144,19 @@ class TopologyIndex:
             tally = self._tallies[key] = Tally(key)
             for node in self._nodes.values():
                 tally.admit(node)
-            for group, by_node in self._population.items():
+            anchor = key.anchor
+            self._tallies_about.add(anchor, tally)
+            for group in self._population if anchor is None else self._groups_with.get(anchor, ()):
                 if self._counts(key, group):
                     self._concerned[group].append(tally)
-                    for node_name, number in by_node.items():
+                    for node_name, number in self._population[group].items():
                         tally.change(node_name, number)
         return tally
 
     def forget_tallies(self) -> None:
         """Drop all answers, keep the facts: questions asked again are counted again."""
         self._tallies.clear()
+        self._tallies_about = _ByLabel()
         for concerned in self._concerned.values():
             concerned.clear()
 
@@ -135,7 +173,11 @@ class TopologyIndex:
         by_node = self._population.get(group)
         if by_node is None:
             by_node = self._population[group] = {}
-            self._concerned[group] = [tally for key, tally in self._tallies.items() if self._counts(key, group)]
+            for label in group[1]:
+                self._groups_with.setdefault(label, {})[group] = None
+            self._concerned[group] = [
+                tally for tally in self._tallies_about.candidates(group[1]) if self._counts(tally.key, group)
+            ]
         by_node[node_name] = by_node.get(node_name, 0) + 1
         for tally in self._concerned[group]:
             tally.change(node_name, 1)
@@ -150,6 +192,10 @@ class TopologyIndex:
             del by_node[node_name]
             if not by_node:
                 del self._population[group], self._concerned[group]
+                for label in group[1]:
+                    del self._groups_with[label][group]
+                    if not self._groups_with[label]:
+                        del self._groups_with[label]
 
     def _counts(self, key: TallyKey, group: _Group) -> bool:
         namespace, labels, terminating = group
@@ -172,6 +218,7 @@ class HeldTerms:
     def __init__(self) -> None:
         self.version = 0  # moves when a term is held for the first time, or by nobody any more
         self._holders: dict[WeightedAffinityTerm, Holders] = {}
+        self._terms_about: _ByLabel[WeightedAffinityTerm] = _ByLabel()
 
     def add(self, terms: Iterable[WeightedAffinityTerm], node: NodeState) -> None:
         for held in terms:
@@ -181,6 +228,7 @@ class HeldTerms:
             holders = self._holders.get(held)
             if holders is None:
                 holders = self._holders[held] = {}
+                self._terms_about.add(held.term.pods.anchor, held)
                 self.version += 1
             holders[domain] = holders.get(domain, 0) + 1
 
@@ -195,6 +243,7 @@ class HeldTerms:
                 del holders[domain]
                 if not holders:
                     del self._holders[held]
+                    self._terms_about.remove(held.term.pods.anchor, held)
                     self.version += 1
 
     def about(
@@ -206,7 +255,7 @@ class HeldTerms:
         labels = dict(requirements.labels)
         namespace = requirements.namespace
         return tuple(
-            (held, holders)
-            for held, holders in self._holders.items()
+            (held, self._holders[held])
+            for held in self._terms_about.candidates(requirements.labels)
             if held.term.pods.matches(namespace, namespace_labels, labels)
         )
