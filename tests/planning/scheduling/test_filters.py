@@ -460,3 +460,19 @@ def test_a_node_attaches_only_so_many_volumes_and_a_shared_one_counts_once() -> 
 
     cluster.remove_pod("one")
     assert reasons_with(cluster, a_volume("three")) == {"limited": "", "unlimited": ""}
+
+
+def test_more_kinds_of_pods_than_are_remembered_change_no_verdict() -> None:
+    """What was counted for earlier kinds is forgotten at some point, and must be counted again when asked for."""
+    cluster = a_cluster(a_node("a", zone="a"), a_node("b", zone="b"))
+    place(cluster, a_pod("web", labels=WEB), "a")
+    web = a_pod(labels=WEB, spec=PodSpec(topology_spread_constraints=(spread_over(ZONE, selecting(app="web")),)))
+    before = fits(cluster, web)
+
+    for index in range(5000):
+        cluster.check(requirements_of(a_pod(requests={"cpu": f"{index}m"})))
+    place(cluster, a_pod("web-2", labels=WEB), "b")
+    place(cluster, a_pod("web-3", labels=WEB), "b")
+
+    assert before == ["b"]
+    assert fits(cluster, web) == ["a"]
