@@ -23,6 +23,7 @@ from stratos.kube.client import Client, PatchType
 from stratos.kube.controller import Controller, Manager, Reconcile, Requeue
 from stratos.kube.recorder import EventRecorder
 from stratos.telemetry.metrics import ControllerMetrics
+from stratos.workloads.matching import BY_ANCHOR, BY_LABEL, SelectorOf, anchor_values, label_values, selecting
 from stratos.workloads.ownership import claim
 from stratos.workloads.pods import controller_reference
 
@@ -53,7 +54,7 @@ class Shared:
         self.caches: list[Cache[Any]] = []
         self._manager = manager
         self._metrics = metrics
-        self.pods = self.cache(POD, indexes={BY_NODE: _node})
+        self.pods = self.cache(POD, indexes={BY_NODE: _node, BY_LABEL: label_values})
         self._leaving = set[str]()  # uids of pods we have asked to be deleted
         self.pods.subscribe(self._forget_leaving)
 
@@ -64,6 +65,10 @@ class Shared:
         if cache not in self.caches:
             self.caches.append(cache)
         return cache
+
+    def cache_of_suitors(self, kind: Kind[T], selector_of: SelectorOf[T]) -> Cache[T]:
+        """The one cache of a kind that selects pods, or what else it controls."""
+        return self.cache(kind, indexes={BY_ANCHOR: anchor_values(selector_of)})
 
     def cache_of_name(self, kind: Kind[T], name: str) -> Cache[T]:
         """Only the objects of one name, in all namespaces."""
@@ -226,27 +231,9 @@ def keys_of_controller(kind: Kind[Any]) -> Callable[[KubeObject], Iterable[str]]
     return keys
 
 
-def keys_of_suitors(
-    suitors: Cache[T], selector: Callable[[T], LabelSelector | None]
-) -> Callable[[KubeObject], Iterable[str]]:
+def keys_of_suitors(suitors: Cache[T], selector_of: SelectorOf[T]) -> Callable[[KubeObject], Iterable[str]]:
     """For `Controller.watch`: of an object that nobody controls, the keys of those whose selector matches it."""
-
-    def keys(obj: KubeObject) -> Iterable[str]:
-        if obj.metadata.controller is not None:
-            return ()
-        return selecting(suitors, selector, obj)
-
-    return keys
-
-
-def selecting(suitors: Cache[T], selector: Callable[[T], LabelSelector | None], obj: KubeObject) -> list[str]:
-    """The keys of those in the object's namespace whose selector matches it."""
-    matching = []
-    for suitor in suitors.by_index(BY_NAMESPACE, obj.metadata.namespace):
-        wanted = selector(suitor)
-        if wanted is not None and wanted.matches(obj.metadata.labels):
-            matching.append(suitor.metadata.key)
-    return matching
+    return lambda obj: () if obj.metadata.controller is not None else selecting(suitors, selector_of, obj)
 
 
 def _controller(obj: KubeObject) -> Iterable[str]:

@@ -28,7 +28,7 @@ def _selector(daemon_set: DaemonSet) -> LabelSelector | None:
 class DaemonSetLoop:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._daemon_sets = shared.cache(DAEMON_SET)
+        self._daemon_sets = shared.cache_of_suitors(DAEMON_SET, _selector)
         self._nodes = shared.cache(NODE)
         self._history = History(shared)
         self._failures: dict[tuple[str, str], _Failing] = {}

@@ -24,7 +24,7 @@ def _selector(deployment: Deployment) -> LabelSelector | None:
 class DeploymentLoop:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._deployments = shared.cache(DEPLOYMENT)
+        self._deployments = shared.cache_of_suitors(DEPLOYMENT, _selector)
         self._replica_sets = shared.cache(REPLICA_SET)
 
     def controller(self) -> Controller:

@@ -14,7 +14,8 @@ from stratos.base.selectors import LabelSelector
 from stratos.kube.controller import Controller, Requeue
 from stratos.planning.scheduling.selection import compile_label_selector
 from stratos.workloads.disruptionbudget.plan import plan_budget
-from stratos.workloads.shared import BY_NAMESPACE, Shared, again, complete, selecting
+from stratos.workloads.matching import matching, selecting
+from stratos.workloads.shared import BY_NAMESPACE, Shared, again, complete
 
 
 def _selector(budget: PodDisruptionBudget) -> LabelSelector | None:
@@ -24,7 +25,7 @@ def _selector(budget: PodDisruptionBudget) -> LabelSelector | None:
 class DisruptionBudgetLoop:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._budgets = shared.cache(POD_DISRUPTION_BUDGET)
+        self._budgets = shared.cache_of_suitors(POD_DISRUPTION_BUDGET, _selector)
         self._replica_sets = shared.cache(REPLICA_SET)
         self._deployments = shared.cache(DEPLOYMENT)
         self._stateful_sets = shared.cache(STATEFUL_SET)
@@ -46,12 +47,8 @@ class DisruptionBudgetLoop:
         budget = self._budgets.get(key)
         if budget is None:
             return None
-        selector = _selector(budget)
-        pods = [
-            self._shared.as_seen(pod)
-            for pod in self._shared.pods.by_index(BY_NAMESPACE, budget.metadata.namespace)
-            if selector is not None and selector.matches(pod.metadata.labels) and not pod.finished
-        ]
+        selected = matching(self._shared.pods, budget.metadata.namespace, _selector(budget))
+        pods = [self._shared.as_seen(pod) for pod in selected if not pod.finished]
         plan = plan_budget(budget, pods, self._expected(pods), self._shared.clock.now())
         if plan.status != budget.status:
             status = complete(plan.status)

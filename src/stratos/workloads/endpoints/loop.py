@@ -14,8 +14,9 @@ from stratos.base.errors import AlreadyExists
 from stratos.base.selectors import LabelSelector, from_match_labels
 from stratos.kube.controller import Controller, Requeue
 from stratos.workloads.endpoints.plan import MANAGER, plan_endpoints, plan_slices
+from stratos.workloads.matching import matching, selecting
 from stratos.workloads.pods import controller_reference
-from stratos.workloads.shared import BY_CONTROLLER, BY_NAMESPACE, Shared, keys_of_controller, selecting
+from stratos.workloads.shared import BY_CONTROLLER, Shared, keys_of_controller
 
 
 def _selector(service: Service) -> LabelSelector | None:
@@ -26,7 +27,7 @@ def _selector(service: Service) -> LabelSelector | None:
 class EndpointsLoop:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._services = shared.cache(SERVICE)
+        self._services = shared.cache_of_suitors(SERVICE, _selector)
         self._slices = shared.cache(ENDPOINT_SLICE)
         self._endpoints = shared.cache(ENDPOINTS)
         self._nodes = shared.cache(NODE)
@@ -44,11 +45,8 @@ class EndpointsLoop:
         selector = _selector(service) if service else None
         if service is None or selector is None or service.metadata.deletion_timestamp is not None:
             return None  # what a deleted Service owned is collected with it
-        pods = [
-            self._shared.as_seen(pod)
-            for pod in self._shared.pods.by_index(BY_NAMESPACE, service.metadata.namespace)
-            if selector.matches(pod.metadata.labels)
-        ]
+        selected = matching(self._shared.pods, service.metadata.namespace, selector)
+        pods = [self._shared.as_seen(pod) for pod in selected]
         await self._keep_slices(service, pods)
         await self._keep_endpoints(service, pods)
         return None

@@ -17,7 +17,7 @@ def _selector(job: Job) -> LabelSelector | None:
 class JobLoop:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._jobs = shared.cache(JOB)
+        self._jobs = shared.cache_of_suitors(JOB, _selector)
 
     def controller(self) -> Controller:
         controller = self._shared.controller("job", self.reconcile, workers=8)

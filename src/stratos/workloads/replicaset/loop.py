@@ -23,7 +23,7 @@ def _selector(replica_set: ReplicaSet) -> LabelSelector | None:
 class ReplicaSetLoop:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._replica_sets = shared.cache(REPLICA_SET)
+        self._replica_sets = shared.cache_of_suitors(REPLICA_SET, _selector)
 
     def controller(self) -> Controller:
         controller = self._shared.controller("replicaset", self.reconcile, workers=8)

@@ -32,7 +32,7 @@ def _selector(stateful_set: StatefulSet) -> LabelSelector | None:
 class StatefulSetLoop:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
-        self._stateful_sets = shared.cache(STATEFUL_SET)
+        self._stateful_sets = shared.cache_of_suitors(STATEFUL_SET, _selector)
         self._history = History(shared)
 
     def controller(self) -> Controller:
