@@ -24,6 +24,7 @@ from stratos.base.clock import Clock
 from stratos.base.ids import IdSource
 from stratos.kube.client import Client
 from stratos.kube.in_process import InProcessTransport
+from stratos.kube.transport import Transport
 from stratos.wiring.rights import controller_rights
 
 ADMIN = "stratos:admin"
@@ -85,9 +86,12 @@ class EmbeddedApi:
             metrics=metrics,
         )
 
+    def transport(self, user: str) -> Transport:
+        """A way in without a socket, as one of the users above."""
+        return InProcessTransport(self.server.app, token=self._tokens[user])
+
     def client(self, user: str) -> Client:
-        """A client in process, as one of the users above."""
-        return Client(InProcessTransport(self.server.app, token=self._tokens[user]))
+        return Client(self.transport(user))
 
     async def start(self) -> None:
         await self.server.start([*custom_resource_definitions(), *controller_rights(STRATOS)])

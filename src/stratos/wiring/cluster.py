@@ -23,6 +23,7 @@ from stratos.base.ids import IdSource, SeededIds
 from stratos.catalog.catalog import load_catalog
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
+from stratos.kube.transport import Transport
 from stratos.providers.contract import Provider
 from stratos.providers.simulated.cloud import CloudOptions, SimulatedCloud
 from stratos.providers.simulated.registry import ImageRegistry
@@ -50,7 +51,7 @@ class Component:
         self.name = name
         self._build = build
         self._task: asyncio.Task[None] | None = None
-        self._ended: asyncio.Future[None] | None = None
+        self._failure: asyncio.Future[None] | None = None
 
     @property
     def running(self) -> bool:
@@ -60,6 +61,7 @@ class Component:
         """Start it, and wait until its caches have synced."""
         manager = self._build()
         self._task = asyncio.create_task(manager.run(), name=self.name)
+        self._task.add_done_callback(self._ended)
         synced = asyncio.create_task(manager.wait_synced(), name=f"{self.name} sync")
         await asyncio.wait({self._task, synced}, return_when=asyncio.FIRST_COMPLETED)
         if self._task.done():
@@ -74,9 +76,17 @@ class Component:
         self._task = None
 
     async def wait_failed(self) -> None:
-        """Return never, unless the component ends by itself; then raise what ended it."""
-        if self._task is not None:
-            await asyncio.shield(self._task)
+        """Return never, however often it is stopped and started; raise what ended it if it ends by itself."""
+        if self._task is not None and self._task.done():
+            self._task.result()
+        if self._failure is None:
+            self._failure = asyncio.get_running_loop().create_future()
+        await self._failure
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
 
 
 class Cluster:
@@ -92,19 +102,22 @@ class Cluster:
         options: ClusterOptions | None = None,
         secrets: ApiSecrets | None = None,
         webhook_caller: WebhookCaller | None = None,
+        in_front_of_api: Callable[[str, Transport], Transport] = lambda user, transport: transport,
         in_front_of_cloud: Callable[[Provider], Provider] = lambda provider: provider,
     ) -> None:
+        """What stands ``in_front_of`` the API and the cloud is asked for anew whenever a component is made."""
         self.options = options or ClusterOptions()
         self.metrics = CollectorRegistry()
         self._clock = clock
         self._ids = ids
         self._rng = rng
+        self._in_front_of_api = in_front_of_api
         self._in_front_of_cloud = in_front_of_cloud
         self.api = EmbeddedApi(
             storage, clock=clock, ids=ids, secrets=secrets, webhook_caller=webhook_caller, metrics=self.metrics
         )
         self._kubelets = KubeletFleet(
-            self.api.client(KUBELETS),
+            self._client(KUBELETS),
             registry=self.options.registry,
             clock=clock,
             rng=self._chance(),
@@ -149,18 +162,21 @@ class Cluster:
                 await self.cloud.close()
         await self.api.stop()
 
+    def _client(self, user: str) -> Client:
+        return Client(self._in_front_of_api(user, self.api.transport(user)))
+
     def _chance(self) -> random.Random:
         """A generator of its own for each part: what one part draws must not change what another does."""
         return random.Random(self._rng.getrandbits(64))
 
     def _build_scheduler(self) -> Manager:
-        manager = Manager(self.api.client(SCHEDULER), rng=self._chance())
+        manager = Manager(self._client(SCHEDULER), rng=self._chance())
         add_scheduler(manager, clock=self._clock, ids=self._ids)
         return manager
 
     def _build_workloads(self) -> Manager:
         chance = self._chance()
-        manager = Manager(self.api.client(CONTROLLER_MANAGER), rng=chance)
+        manager = Manager(self._client(CONTROLLER_MANAGER), rng=chance)
         workload_controllers(
             manager,
             clock=self._clock,
@@ -173,7 +189,7 @@ class Cluster:
 
     def _build_stratos(self) -> Manager:
         chance = self._chance()
-        manager = Manager(self.api.client(STRATOS), rng=chance)
+        manager = Manager(self._client(STRATOS), rng=chance)
         add_controllers(
             manager,
             self._in_front_of_cloud(self.cloud),
