@@ -87,8 +87,8 @@ def test(arguments: list[str]) -> None:
 @task
 def bench(arguments: list[str]) -> None:
     """The benchmarks, each printing one JSON document. Arguments choose some by name."""
-    for script in sorted((ROOT / "benchmarks").glob("bench_*.py")):
-        if not arguments or script.stem.removeprefix("bench_") in arguments:
+    for script in sorted((ROOT / "benchmarks").glob("*.py")):
+        if not arguments or script.stem in arguments:
             run(BIN / "python", script)
 
 
