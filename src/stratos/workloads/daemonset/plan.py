@@ -63,6 +63,7 @@ def plan_daemon_set(
 ) -> DaemonSetPlan:
     """``pods`` are those it owns, and ``update`` is the revision of its present template."""
     placement = _Placement(daemon_set)
+    label = revision_label(update)
     by_node = _by_node(pods)
     desired: list[str] = []
     misscheduled = 0
@@ -91,7 +92,7 @@ def plan_daemon_set(
     delete += [pod for name in sorted(set(by_node) - known) for pod in by_node[name] if not pod.spec.node_name]
     leaving = daemon_set.metadata.deletion_timestamp is not None
     if not leaving:
-        replaced, surged = _roll(daemon_set, desired, by_node, update.metadata.name, now)
+        replaced, surged = _roll(daemon_set, desired, by_node, label, now)
         delete += [pod for pod in replaced if pod not in delete]
         create += surged
     waits = (seconds_until_available(pod, daemon_set.spec.min_ready_seconds, now) or None for pod in pods)
@@ -99,7 +100,7 @@ def plan_daemon_set(
         create=() if leaving else tuple(placement.pod(name, update) for name in create),
         delete=() if leaving else tuple(pod for pod in delete if pod.metadata.deletion_timestamp is None),
         failed=() if leaving else tuple(failed),
-        status=_status(daemon_set, desired, misscheduled, by_node, update.metadata.name, now),
+        status=_status(daemon_set, desired, misscheduled, by_node, label, now),
         check_again_seconds=earliest(*waits),
     )
 
@@ -204,7 +205,7 @@ def _duplicates(running: Sequence[Pod]) -> list[Pod]:
 
 
 def _roll(
-    daemon_set: DaemonSet, desired: Sequence[str], by_node: dict[str, list[Pod]], update: str, now: datetime
+    daemon_set: DaemonSet, desired: Sequence[str], by_node: dict[str, list[Pod]], label: str, now: datetime
 ) -> tuple[list[Pod], list[str]]:
     """The outdated pods to delete now, and the nodes that get a second pod first."""
     strategy = daemon_set.spec.update_strategy
@@ -215,7 +216,6 @@ def _roll(
     unavailable = scaled(rolling.max_unavailable, len(desired), round_up=True)
     if not surge:
         unavailable = max(1, unavailable)
-    label = update.rpartition("-")[2]
     min_ready = daemon_set.spec.min_ready_seconds
     missing, surging = 0, 0
     unserving: list[Pod] = []
@@ -247,10 +247,9 @@ def _status(
     desired: Sequence[str],
     misscheduled: int,
     by_node: dict[str, list[Pod]],
-    update: str,
+    label: str,
     now: datetime,
 ) -> DaemonSetStatus:
-    label = update.rpartition("-")[2]
     current = ready = available = updated = 0
     for node in desired:
         pods = [pod for pod in by_node.get(node, ()) if not pod.finished and pod.metadata.deletion_timestamp is None]

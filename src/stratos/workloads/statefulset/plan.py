@@ -7,7 +7,7 @@ because the name is taken.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -101,7 +101,11 @@ def _next_step(
 
 
 def _outdated(
-    stateful_set: StatefulSet, by_ordinal: dict[int, Pod], wanted: range, revisions: Revisions, serves: Any
+    stateful_set: StatefulSet,
+    by_ordinal: dict[int, Pod],
+    wanted: range,
+    revisions: Revisions,
+    serves: Callable[[Pod], bool],
 ) -> list[Pod]:
     """The next pod to replace: from the highest ordinal down, and only while all above it serve again."""
     strategy = stateful_set.spec.update_strategy
@@ -153,8 +157,8 @@ def _status(stateful_set: StatefulSet, pods: Sequence[Pod], revisions: Revisions
 def _template_for(stateful_set: StatefulSet, ordinal: int, start: int, revisions: Revisions) -> tuple[str, PodTemplate]:
     """Below the partition the present revision stays, also for pods that have to be made again."""
     strategy = stateful_set.spec.update_strategy
-    rolling = strategy.type == "RollingUpdate" and strategy.rolling_update is not None
-    kept = strategy.rolling_update.partition if rolling and strategy.rolling_update else start
+    rolling = strategy.rolling_update if strategy.type == "RollingUpdate" else None
+    kept = rolling.partition if rolling else start
     revision = revisions.current if ordinal < kept else revisions.update
     return revision.metadata.name, revision_template(revision)
 
