@@ -81,6 +81,25 @@ def test_a_failure_is_tried_again_later_and_harms_no_other_key() -> None:
     run(main())
 
 
+def test_after_a_success_the_next_failure_counts_as_the_first() -> None:
+    async def main() -> None:
+        calls = list[float]()
+
+        async def reconcile(_: str) -> Requeue | None:
+            calls.append(now())
+            if len(calls) == 3:
+                return Requeue(after_seconds=100)
+            raise ZeroDivisionError
+
+        controller = a_controller(reconcile, backoff=Backoff(1, 60))
+        async with running(controller):
+            controller.enqueue("a")
+            await asyncio.sleep(104.5)
+        assert calls == [0, 1, 3, 103, 104]
+
+    run(main())
+
+
 def test_a_throttling_server_names_its_own_delay() -> None:
     async def main() -> None:
         calls = list[float]()

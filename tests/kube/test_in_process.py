@@ -136,6 +136,26 @@ def test_a_slow_reader_holds_up_the_sender_and_not_the_memory() -> None:
     run(main())
 
 
+def test_hanging_up_frees_a_sender_that_waits_for_room() -> None:
+    """It gets to hear of the disconnect and may tidy up, instead of being cancelled."""
+    heard = list[str]()
+
+    async def eager(_scope: Message, receive: Receive, send: Send) -> None:
+        await receive()
+        await send(start())
+        for _ in range(1000):
+            await send(piece(b"x", more=True))
+        heard.append((await receive())["type"])
+
+    async def main() -> None:
+        async with InProcessTransport(eager).stream("GET", "/x"):
+            await asyncio.sleep(10)
+        assert heard == ["http.disconnect"]
+        assert asyncio.get_running_loop().time() == pytest.approx(10, abs=0.1)
+
+    run(main())
+
+
 def test_a_stream_that_breaks_off_is_told_from_one_that_ends() -> None:
     """A watch that ended is resumed in peace; one that broke may be a server in trouble."""
 

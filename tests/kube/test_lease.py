@@ -27,6 +27,7 @@ class Cut:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self.loses: str = "nothing"
+        self.lag_seconds = 0.0
 
     async def request(
         self,
@@ -37,6 +38,7 @@ class Cut:
         headers: Mapping[str, str] = NOTHING,
         body: bytes | None = None,
     ) -> Response:
+        await asyncio.sleep(self.lag_seconds)
         if self.loses == "requests":
             raise Unavailable("the cable is pulled")
         response = await self._transport.request(method, path, query=query, headers=headers, body=body)
@@ -140,6 +142,28 @@ def test_leadership_ends_by_the_own_clock_even_if_nothing_is_heard() -> None:
             assert 8 <= sum(moments) <= 10
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    run(main())
+
+
+def test_two_that_see_the_leader_gone_at_the_same_moment_do_not_both_take_over() -> None:
+    """Both have read the old record before either has written: the server must refuse the second write."""
+
+    async def main() -> None:
+        office = Office()
+        async with embedded_client() as client:
+            spec = {"holderIdentity": "gone", "leaseDurationSeconds": 15}
+            await client.create(LEASE, {"metadata": {"namespace": "kube-system", "name": "stratos"}, "spec": spec})
+            tasks = list[asyncio.Task[None]]()
+            for identity in ("first", "second"):
+                far = Cut(client.transport)
+                far.lag_seconds = 0.3
+                tasks.append(asyncio.create_task(office.elector(Client(far), identity).run()))  # type: ignore[arg-type]
+            await asyncio.sleep(60)
+            assert len(office.history) == 1
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     run(main())
 

@@ -61,6 +61,21 @@ def test_of_several_delays_the_earliest_counts() -> None:
     run(main())
 
 
+def test_a_key_wanted_now_is_not_handed_out_again_for_an_older_delay() -> None:
+    """Whoever looks now decides anew when to look next."""
+
+    async def main() -> None:
+        queue = Queue()
+        queue.add("a", 30)
+        queue.add("a")
+        queue.done(await queue.get())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(60):
+                await queue.get()
+
+    run(main())
+
+
 def test_a_key_that_keeps_failing_waits_longer_each_time_until_it_does_well() -> None:
     async def main() -> None:
         queue = Queue(Backoff(first_seconds=1, max_seconds=5))
