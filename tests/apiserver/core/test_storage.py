@@ -84,6 +84,26 @@ def test_a_store_opened_again_has_everything_and_forgets_the_way_there(tmp_path:
     virtual_time.run(read(virtual_time.run(write())))
 
 
+def test_two_servers_cannot_share_a_file(tmp_path: Path) -> None:
+    """Each would acknowledge writes that the other knows nothing of."""
+
+    async def scenario() -> None:
+        store = open_sqlite(tmp_path / "state.db", in_thread=False)
+        with pytest.raises(Unavailable, match="database is locked"):
+            open_sqlite(tmp_path / "state.db", in_thread=False)
+        await store.close()
+        await open_sqlite(tmp_path / "state.db", in_thread=False).close()
+
+    virtual_time.run(scenario())
+
+
+def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(b"something else entirely, and long enough to look at" * 20)
+    with pytest.raises(Unavailable, match=r"state\.db cannot be used"):
+        open_sqlite(path)
+
+
 def test_a_watcher_that_does_not_keep_up_is_dropped_and_holds_up_nobody() -> None:
     """What waits for a reader is bounded by the store's own history."""
 

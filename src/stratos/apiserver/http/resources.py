@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -41,6 +41,7 @@ from stratos.base.errors import FieldProblem
 
 _ITEMS_AT_ONCE = 500
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_ACROSS_NAMESPACES = ("list", "watch")
 
 
 def verb_of(request: Request, path: ResourcePath) -> str:
@@ -97,6 +98,8 @@ class ResourceEndpoint:
         if path.subresource and path.subresource not in resource.subresources:
             raise page_not_found()
         verb = verb_of(request, path)
+        if resource.namespaced and not path.namespace and verb not in _ACROSS_NAMESPACES:
+            raise page_not_found() if path.name else method_not_allowed()
         if path.subresource not in ("", "status"):
             return await self._subresources.answer(request, target, verb, user)
         if verb not in resource.verbs:
@@ -173,30 +176,34 @@ class ResourceEndpoint:
     async def _formed_lines(
         self, events: AsyncGenerator[Sequence[WatchEvent], None], resource: Resource, form: Form, include_object: str
     ) -> AsyncGenerator[bytes, None]:
-        first = True
-        async with aclosing(events) as batches:
-            async for batch in batches:
+        with_columns = True  # the first table names them, the others leave them out
+        async with aclosing(events):
+            async for batch in events:
                 for event in batch:
-                    if event.type is EventType.ERROR:
-                        yield event.line
-                        continue
                     obj = event.extra if event.snapshot is None else event.snapshot.obj
                     assert obj is not None
-                    if form is Form.TABLE:
-                        version = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+                    if event.type is EventType.ERROR:
+                        yield event.line
+                    elif form is Form.TABLE:
                         shown = [] if event.type is EventType.BOOKMARK else [obj]
-                        obj = table(
-                            resource,
-                            shown,
-                            now=self._clock.now(),
-                            metadata=version,
-                            include_object=include_object,
-                            with_columns=first,
-                        )
-                        first = False
+                        metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+                        rows = self._rows(resource, shown, metadata, include_object, with_columns=with_columns)
+                        yield event_line(event.type, encode_json(rows))
+                        with_columns = False
                     else:
-                        obj = metadata_only(obj)
-                    yield event_line(event.type, encode_json(obj))
+                        yield event_line(event.type, encode_json(metadata_only(obj)))
+
+    def _rows(
+        self, resource: Resource, shown: Iterable[Obj], metadata: Obj, include_object: str, *, with_columns: bool = True
+    ) -> Obj:
+        return table(
+            resource,
+            shown,
+            now=self._clock.now(),
+            metadata=metadata,
+            include_object=include_object,
+            with_columns=with_columns,
+        )
 
     async def _patch(self, request: Request, target: Target, options: WriteOptions) -> Written:
         """Which patch it is, the content type says."""
@@ -242,9 +249,7 @@ class ResourceEndpoint:
         return Response(served(resource, stored.value, stored.revision), code)
 
     def _table(self, request: Request, resource: Resource, items: Sequence[Stored], metadata: Obj) -> Obj:
-        objects = map(partial(decode_as, resource), items)
-        include_object = _include_object(request)
-        return table(resource, objects, now=self._clock.now(), metadata=metadata, include_object=include_object)
+        return self._rows(resource, map(partial(decode_as, resource), items), metadata, _include_object(request))
 
 
 def _plain_list(resource: Resource, page: Page, metadata: Obj) -> bytes:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from stratos.apiserver.auth.contract import ALL_AUTHENTICATED, SYSTEM_MASTERS, User
 from stratos.apiserver.observed import OBSERVED_RESOURCES, ObservedObjects
 from stratos.apiserver.registry.codec import decode
 from stratos.apiserver.registry.registry import Registry, key_prefix
-from stratos.apiserver.registry.requests import Target, WriteOptions
+from stratos.apiserver.registry.requests import THE_SERVER, Target, WriteOptions
 from stratos.apiserver.registry.resource import Obj
 from stratos.apiserver.registry.writing import Writer
 from stratos.apiserver.storage.contract import Event, Storage
-
-_SERVER = User("system:apiserver", groups=(SYSTEM_MASTERS, ALL_AUTHENTICATED))
 
 
 async def observe_deciding_kinds(registry: Registry, storage: Storage, observed: ObservedObjects) -> None:
@@ -50,4 +47,4 @@ async def create_missing(registry: Registry, storage: Storage, writer: Writer, o
         metadata = obj["metadata"]
         target = Target(resource, metadata.get("namespace", ""), metadata["name"])
         if await storage.get(target.key) is None:
-            await writer.create(target, obj, WriteOptions(_SERVER, field_manager="stratos"))
+            await writer.create(target, obj, WriteOptions(THE_SERVER, field_manager="stratos"))

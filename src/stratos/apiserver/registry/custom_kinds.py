@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 
-from stratos.apiserver.auth.contract import ALL_AUTHENTICATED, SYSTEM_MASTERS, User
 from stratos.apiserver.registry.codec import decode, timestamp
 from stratos.apiserver.registry.crd import resources_from_crd
 from stratos.apiserver.registry.deleting import Deleter
 from stratos.apiserver.registry.reading import Reader
 from stratos.apiserver.registry.registry import Registry, key_prefix
-from stratos.apiserver.registry.requests import DeleteOptions, ListOptions, Target, WriteOptions
+from stratos.apiserver.registry.requests import THE_SERVER, DeleteOptions, ListOptions, Target, WriteOptions
 from stratos.apiserver.registry.resource import Obj
 from stratos.apiserver.registry.writing import Writer
 from stratos.apiserver.storage.contract import Event, Storage
@@ -23,7 +22,6 @@ from stratos.base.clock import Clock
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 _PREFIX = "/registry/apiextensions.k8s.io/customresourcedefinitions/"
 _CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
-_SERVER = User("system:apiserver", groups=(SYSTEM_MASTERS, ALL_AUTHENTICATED))
 
 
 class DefinitionStatus:
@@ -121,7 +119,7 @@ class CustomKinds:
 
     async def _clear(self, crd: Obj) -> None:
         """Delete every object of the kind, wait until the last one is gone, then let the definition go."""
-        spec, options = crd["spec"], WriteOptions(_SERVER)
+        spec, options = crd["spec"], WriteOptions(THE_SERVER)
         resource = self._registry.find_any_version(spec["group"], spec["names"]["plural"])
         while resource is not None:
             everywhere = Target(resource)

@@ -45,7 +45,7 @@ class Reader:
         self._storage = storage
 
     async def get(self, target: Target, resource_version: str = "") -> Stored:
-        self._check_reached(parse_revision(resource_version))
+        check_reached(self._storage, parse_revision(resource_version))
         stored = await self._storage.get(target.key)
         if stored is None:
             raise not_found(target.resource, target.name)
@@ -84,19 +84,21 @@ class Reader:
                 exact = match == "Exact"
             case _ as unknown:
                 raise _bad_match(f'Unsupported value: "{unknown}": supported values: "Exact", "NotOlderThan", ""')
-        self._check_reached(revision)
+        check_reached(self._storage, revision)
         return "", revision if exact else None
 
-    def _check_reached(self, revision: int | None) -> None:
-        current = self._storage.revision
-        if revision is not None and revision > current:
-            raise ApiError(
-                504,
-                "Timeout",
-                f"Too large resource version: {revision}, current: {current}",
-                details={"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]},
-                retry_after_seconds=1,
-            )
+
+def check_reached(storage: Storage, revision: int | None) -> None:
+    """Raise 504 for a revision that is yet to come: it stems from another life of the store."""
+    current = storage.revision
+    if revision is not None and revision > current:
+        raise ApiError(
+            504,
+            "Timeout",
+            f"Too large resource version: {revision}, current: {current}",
+            details={"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]},
+            retry_after_seconds=1,
+        )
 
 
 def parse_revision(resource_version: str) -> int | None:

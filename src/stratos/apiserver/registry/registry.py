@@ -39,9 +39,6 @@ class Registry:
         matches = (r for r in self._by_path.values() if r.group == group and r.plural == plural)
         return next(matches, None)
 
-    def serves_group_version(self, group: str, version: str) -> bool:
-        return any(path[:2] == (group, version) for path in self._by_path)
-
     def all(self) -> tuple[Resource, ...]:
         """Core kinds first, then by group, version and plural."""
         return tuple(self._by_path[path] for path in sorted(self._by_path))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stratos.apiserver.auth.contract import User
+from stratos.apiserver.auth.contract import ALL_AUTHENTICATED, SYSTEM_MASTERS, User
 from stratos.apiserver.registry.registry import key_of
 from stratos.apiserver.registry.resource import Resource
 from stratos.base.selectors import EVERYTHING, FieldSelector, LabelSelector
+
+THE_SERVER = User("system:apiserver", groups=(SYSTEM_MASTERS, ALL_AUTHENTICATED))
+"""Who writes when the server does so of its own accord."""
 
 
 @dataclass(frozen=True, slots=True)

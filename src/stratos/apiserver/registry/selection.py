@@ -17,6 +17,7 @@ class Snapshot:
         self.key = key
         self.value = value
         self.revision = revision
+        self._fields: dict[str, str] = {}
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -27,6 +28,13 @@ class Snapshot:
         return decode(self.value, self.revision)
 
     def field(self, resource: Resource, path: str) -> str:
+        """A selectable field. Hundreds of kubelets ask every pod event for the same one, so the answer is kept."""
+        value = self._fields.get(path)
+        if value is None:
+            value = self._fields[path] = self._field(resource, path)
+        return value
+
+    def _field(self, resource: Resource, path: str) -> str:
         if path == "metadata.name":
             return self.key.rpartition("/")[2]
         if path == "metadata.namespace":
@@ -55,4 +63,7 @@ class Selection:
     def matches(self, snapshot: Snapshot) -> bool:
         if self._labels.requirements and not self._labels.matches(snapshot.labels):
             return False
-        return all((snapshot.field(self._resource, term.path) == term.value) == term.equal for term in self._fields)
+        for term in self._fields:  # noqa: SIM110 - a generator would cost more than what it runs, on the hottest path
+            if (snapshot.field(self._resource, term.path) == term.value) is not term.equal:
+                return False
+        return True

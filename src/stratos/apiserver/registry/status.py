@@ -78,10 +78,9 @@ def conflict(resource: Resource, name: str, why: str = CHANGED_MEANWHILE) -> Api
     return ApiError(409, "Conflict", message, details=_details(resource, name))
 
 
-def forbidden(resource: Resource, name: str, why: str, *, cause: dict[str, str] | None = None) -> ApiError:
-    more: dict[str, Any] = {"causes": [cause]} if cause else {}
+def forbidden(resource: Resource, name: str, why: str) -> ApiError:
     message = f'{resource.group_resource} "{name}" is forbidden: {why}'
-    return ApiError(403, "Forbidden", message, details=_details(resource, name, **more))
+    return ApiError(403, "Forbidden", message, details=_details(resource, name))
 
 
 def page_not_found() -> ApiError:

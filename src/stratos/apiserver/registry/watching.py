@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from stratos.apiserver.registry.codec import encode_json, served
-from stratos.apiserver.registry.reading import parse_revision
+from stratos.apiserver.registry.reading import check_reached, parse_revision
 from stratos.apiserver.registry.registry import key_prefix
 from stratos.apiserver.registry.requests import Target, WatchOptions
 from stratos.apiserver.registry.resource import Obj, Resource
@@ -81,12 +81,21 @@ class Watcher:
         self._bookmark_seconds = bookmark_seconds
         self._change = lru_cache(maxsize=1024)(Change)
 
-    async def watch(self, target: Target, options: WatchOptions) -> AsyncGenerator[Sequence[WatchEvent], None]:
-        """Events in batches, as they come. The iterator ends after the timeout, or after an ERROR event."""
-        resource = target.resource
-        selection = Selection(resource, options.label_selector, options.field_selector)
-        prefix = key_prefix(resource, target.namespace)
+    def watch(self, target: Target, options: WatchOptions) -> AsyncGenerator[Sequence[WatchEvent], None]:
+        """Events in batches, as they come; what makes no sense is refused at once.
+
+        The iterator ends after the timeout, or after an ERROR event.
+        """
+        selection = Selection(target.resource, options.label_selector, options.field_selector)
         start = parse_revision(options.resource_version)
+        check_reached(self._storage, start)
+        return self._events(target, options, selection, start)
+
+    async def _events(
+        self, target: Target, options: WatchOptions, selection: Selection, start: int | None
+    ) -> AsyncGenerator[Sequence[WatchEvent], None]:
+        resource = target.resource
+        prefix = key_prefix(resource, target.namespace)
         from_state = options.send_initial_events or not start
         listing = await self._storage.list(prefix) if from_state else None
         after = listing.revision if listing is not None else start or 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stratos.apiserver.storage.contract import Event, Stored
 from stratos.apiserver.storage.store import DEFAULT_HISTORY, Store
+from stratos.base.errors import Unavailable
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL);
@@ -32,11 +33,17 @@ class SqliteJournal:
     """Implements ``Journal``. The connection is used from one thread at a time, not always the same one."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # a second server on the same file fails at once
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.executescript(_SCHEMA)
+        self._connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        try:
+            self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise Unavailable(
+                f"{path} cannot be used: {error}", hint="check that no other server is running on the same file"
+            ) from error
 
     def load(self) -> tuple[Iterable[Stored], int]:
         rows = self._connection.execute("SELECT key, value, revision FROM objects")
