@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from stratos.apis.meta import Condition, Kind, KubeObject, Struct
+from stratos.apis.namespace import NAMESPACE
 from stratos.apis.pod import POD, Pod
 from stratos.base.clock import Clock
-from stratos.base.errors import NotFound
+from stratos.base.errors import Forbidden, NotFound, NotReady
 from stratos.base.selectors import LabelSelector
 from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.client import Client, PatchType
@@ -55,6 +56,7 @@ class Shared:
         self._manager = manager
         self._metrics = metrics
         self.pods = self.cache(POD, indexes={BY_NODE: _node, BY_LABEL: label_values})
+        self._namespaces = self.cache(NAMESPACE)
         self._leaving = set[str]()  # uids of pods we have asked to be deleted
         self.pods.subscribe(self._forget_leaving)
 
@@ -75,7 +77,24 @@ class Shared:
         return self._manager.cache(kind, field_selector=f"metadata.name={name}")
 
     def controller(self, name: str, reconcile: Reconcile, *, workers: int = 4) -> Controller:
-        return Controller(name, reconcile, clock=self.clock, rng=self.rng, workers=workers, metrics=self._metrics)
+        async def reconcile_patiently(key: str) -> Requeue | None:
+            # What goes away while we work on it is no failure: its deletion is on its way to us.
+            try:
+                return await reconcile(key)
+            except NotFound as error:
+                raise NotReady(error.message) from error
+            except Forbidden as error:
+                if self._is_in_leaving_namespace(key):
+                    raise NotReady(error.message) from error
+                raise
+
+        return Controller(
+            name, reconcile_patiently, clock=self.clock, rng=self.rng, workers=workers, metrics=self._metrics
+        )
+
+    def _is_in_leaving_namespace(self, key: str) -> bool:
+        namespace = self._namespaces.get(key.partition("/")[0])
+        return namespace is not None and namespace.metadata.deletion_timestamp is not None
 
     # Looking
 

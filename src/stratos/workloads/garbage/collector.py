@@ -54,10 +54,7 @@ class GarbageCollector:
                     await self._wait_for_new_definitions()
                     await self._discover(group, tasks)
         finally:
-            self._followed.clear()
-
-    async def wait_idle(self) -> None:
-        await self._controller.wait_idle()
+            self._followed.clear()  # caches that nobody runs any more
 
     async def _wait_for_new_definitions(self) -> None:
         await self._rediscover.wait()
