@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stratos.apis.meta import Kind, KubeObject, Struct
-from stratos.base.errors import NotFound, Unavailable
+from stratos.base.errors import NotFound
 from stratos.kube.client import Client
 from stratos.kube.codec import decode, encode
 
@@ -44,7 +44,10 @@ class ServedKind:
 
 
 async def served_kinds(client: Client) -> tuple[ServedKind, ...]:
-    """Each kind once, in its group's preferred version, in a stable order; subresources are no kinds."""
+    """Each kind once, in its group's preferred version, in a stable order; subresources are no kinds.
+
+    It is all or an error: whoever empties a namespace must not overlook what could not be listed just then.
+    """
     groups = decode(_Groups, encode(await client.request_json("GET", "/apis"))).groups
     places = [("", "v1", "/api/v1")]
     places += [
@@ -55,8 +58,8 @@ async def served_kinds(client: Client) -> tuple[ServedKind, ...]:
     for group_name, version, path in sorted(places):
         try:
             resources = decode(_Resources, encode(await client.request_json("GET", path))).resources
-        except (NotFound, Unavailable):
-            continue  # the group went away while we looked, or its server is down: the others are still worth having
+        except NotFound:
+            continue  # the group went away while we looked
         found += [
             ServedKind(
                 Kind(group_name, version, resource.name, resource.kind, resource.namespaced, KubeObject),

@@ -7,7 +7,7 @@ the workload controllers. Events are left out: they own nothing, nothing owns th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stratos.apis.meta import Kind, KubeObject
@@ -88,7 +88,7 @@ class GarbageCollector:
             for obj in self._followed.pop(key):
                 self._forget(obj.metadata.uid)
 
-    def _seen_by(self, key: _KindKey, kind: Kind[Any]) -> Any:
+    def _seen_by(self, key: _KindKey, kind: Kind[Any]) -> Callable[[CacheEvent[Any]], None]:
         def seen(event: CacheEvent[Any]) -> None:
             obj = event.object
             if key == _DEFINITIONS:
