@@ -97,6 +97,18 @@ def test_two_servers_cannot_share_a_file(tmp_path: Path) -> None:
     virtual_time.run(scenario())
 
 
+def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
+    """Secrets are stored as they are."""
+
+    async def scenario() -> None:
+        store = open_sqlite(tmp_path / "state.db", in_thread=False)
+        await store.create("/a/x", b"1")
+        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+        await store.close()
+
+    virtual_time.run(scenario())
+
+
 def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     path.write_bytes(b"something else entirely, and long enough to look at" * 20)

@@ -33,6 +33,7 @@ class SqliteJournal:
     """Implements ``Journal``. The connection is used from one thread at a time, not always the same one."""
 
     def __init__(self, path: Path) -> None:
+        path.touch(mode=0o600)  # Secrets are in it; SQLite's other files take after this one
         self._connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
         try:
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
