@@ -16,6 +16,7 @@ WARMUP_COMPLETED = "stratos.sh/warmup-completed"
 LAST_STARTED = "stratos.sh/last-started"
 SCALE_DOWN_CANDIDATE_SINCE = "stratos.sh/scale-down-candidate-since"
 SCALE_UP_STARTED = "stratos.sh/scale-up-started"
+CORDONED = "stratos.sh/cordoned"  # the cordon is ours; one without this is somebody else's, and stays
 
 # Taints
 NOT_READY_TAINT = "stratos.sh/not-ready"  # NoSchedule, while the network is not up

@@ -325,6 +325,30 @@ def test_taints_of_others_are_left_alone() -> None:
     assert taints(plan(serving(), seen=MachineState.RUNNING, node=node)) == {"node.kubernetes.io/disk-pressure"}
 
 
+def test_a_node_that_somebody_cordoned_stays_so_while_in_service() -> None:
+    """An administrator who drains a node by hand must not find pods on it again a second later."""
+    open_node = a_node()
+    cordoned = msgspec.structs.replace(open_node, spec=msgspec.structs.replace(open_node.spec, unschedulable=True))
+
+    made = plan(serving(), seen=MachineState.RUNNING, node=cordoned)
+
+    assert of(made, Shape).shape.unschedulable
+
+
+def test_a_cordon_of_ours_is_lifted_when_the_node_comes_into_service() -> None:
+    """Preparing a machine closes its node without the standby taint, so the cordon itself must tell whose it is."""
+    prepared = of(plan(warming(), seen=MachineState.RUNNING, node=a_node(ready=False)), Shape).shape
+    metadata = msgspec.structs.replace(a_node().metadata, annotations=dict(prepared.annotations))
+    node = msgspec.structs.replace(
+        a_node(), metadata=metadata, spec=msgspec.structs.replace(a_node().spec, unschedulable=True)
+    )
+
+    made = plan(warming(wanted=Wanted.RUNNING), seen=MachineState.RUNNING, node=node)
+
+    assert not of(made, Shape).shape.unschedulable
+    assert of(made, Shape).shape.annotations[labels.CORDONED] is None
+
+
 # Leaving
 
 

@@ -65,11 +65,15 @@ def shape_node(
 
     ``lifted``: the network is up, or has been waited for long enough. ``just_started``: a machine that comes into
     service without having been parked, and so without its start-up taints.
+
+    The cordon of a node in service is lifted only if it is ours: who cordons or drains a node by hand means it.
     """
+    closed = role is not Role.SERVING
+    ours = labels.CORDONED in node.metadata.annotations or has_taint(node, STANDBY_TAINT)
     return NodeShape(
         labels=_labels(claim, status, template),
-        annotations=_annotations(claim, status),
-        unschedulable=role is not Role.SERVING,
+        annotations=_annotations(claim, status) | {labels.CORDONED: "true" if closed else None},
+        unschedulable=closed or (node.spec.unschedulable and not ours),
         taints=_taints(node.spec.taints or (), template, role, lifted=lifted, just_started=just_started),
     )
 
