@@ -100,13 +100,18 @@ def test_two_servers_cannot_share_a_file(tmp_path: Path) -> None:
 def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     """Secrets are stored as they are."""
 
-    async def scenario() -> None:
+    async def modes_of_the_files() -> set[int]:
         store = open_sqlite(tmp_path / "state.db", in_thread=False)
         await store.create("/a/x", b"1")
-        assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+        modes = _modes(tmp_path)
         await store.close()
+        return modes
 
-    virtual_time.run(scenario())
+    assert virtual_time.run(modes_of_the_files()) == {0o600}
+
+
+def _modes(directory: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in directory.iterdir()}
 
 
 def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
