@@ -45,7 +45,7 @@ class ClaimCondition(StrEnum):
     WOKEN = "Woken"  # False: the last wake failed, or somebody else changed what it did
     READY = "Ready"  # its node takes pods
     DRAINED = "Drained"  # no pods are left that would have to move
-    ENDED = "Ended"  # False: the cloud could not end its machine yet
+    ENDED = "Ended"  # somebody else ended its machine; False: the cloud would not end it yet
 
 
 class Decision(Struct):

@@ -61,7 +61,7 @@ def plan_drain(
     report: list[str] = []
     for pod in sorted(workload_pods(pods), key=lambda pod: pod.metadata.key):
         key = pod.metadata.key
-        protector = _protector(pod, budgets)
+        protector = protecting_budget(pod, budgets)
         if pod.metadata.deletion_timestamp is not None:
             # A disruption it has been granted already, so no budget is asked again; its own grace may still run.
             (delete if overdue and now >= pod.metadata.deletion_timestamp else leaving).append(key)
@@ -76,7 +76,8 @@ def plan_drain(
     return DrainPlan(tuple(evict), tuple(delete), tuple(leaving), tuple(report))
 
 
-def _protector(pod: Pod, budgets: Sequence[PodDisruptionBudget]) -> PodDisruptionBudget | None:
+def protecting_budget(pod: Pod, budgets: Sequence[PodDisruptionBudget]) -> PodDisruptionBudget | None:
+    """The budget that has a say in whether the pod may be evicted, if there is one."""
     return next((budget for budget in budgets if _speaks_of(budget, pod)), None)
 
 

@@ -36,7 +36,7 @@ from stratos.planning.pools.nodes import (
     is_node_ready,
     shape_node,
 )
-from stratos.planning.scheduling.nodes import describe_node
+from stratos.planning.pools.rooms import settled_node
 from stratos.snapshot.machine import MachineSnapshot, MachineState
 
 CLOUD_LAG = timedelta(seconds=10)
@@ -144,10 +144,11 @@ def start_token(claim: NodeClaim) -> str:
 
 
 def wish(claim: NodeClaim) -> Wanted:
-    """What the claim comes to in the end: deleting it, or a warm-up that failed, overrides what was wanted."""
+    """What the claim comes to in the end: deleting it, a warm-up that failed and a machine that was lost override."""
     warmed_up = find_condition(claim.status.conditions, ClaimCondition.WARMED_UP)
     failed = warmed_up is not None and warmed_up.status == "False"
-    return Wanted.GONE if failed or claim.metadata.deletion_timestamp is not None else claim.spec.wanted
+    lost = is_condition_true(claim.status.conditions, ClaimCondition.ENDED)
+    return Wanted.GONE if failed or lost or claim.metadata.deletion_timestamp is not None else claim.spec.wanted
 
 
 def wake_is_due(claim: NodeClaim) -> bool:
@@ -342,7 +343,7 @@ def _missing(draft: _Draft, pool: NodePoolSpec) -> str:
         for pod in draft.look.pods
         if (owner := pod.metadata.controller) and is_condition_true(pod.status.conditions, "Ready")
     }
-    daemons = daemons_on(compile_daemons(draft.look.daemon_sets), describe_node(node))
+    daemons = daemons_on(compile_daemons(draft.look.daemon_sets), settled_node(node, draft.template))
     late = [key for key, _ in daemons if key not in ready]
     return f"the pod of DaemonSet {late[0]} to be ready" if late else ""
 
@@ -573,7 +574,9 @@ def _end(draft: _Draft) -> MachinePlan:
 
 def _lost(draft: _Draft) -> MachinePlan:
     """The cloud ended the machine without being asked."""
-    draft.move(NodeState.TERMINATING)
+    if draft.status.state is not NodeState.TERMINATING:
+        draft.move(NodeState.TERMINATING)
+    draft.condition(ClaimCondition.ENDED, True, "EndedOutside", "somebody else ended its machine")
     draft.do(Tell("NodeLost", f"the machine of {draft.name} was terminated by somebody else", warning=True))
     return _end(draft)
 

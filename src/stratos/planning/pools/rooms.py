@@ -7,11 +7,11 @@ passes (cordon, standby and start-up taints), filled with what runs there and wi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stratos.apis import labels
 from stratos.apis.node import Node
-from stratos.apis.nodepool import NodePool
+from stratos.apis.nodepool import NodePool, PoolTemplate
 from stratos.apis.pod import Pod
 from stratos.planning.pools.daemons import Daemons, daemons_on
 from stratos.planning.pools.nodes import NOT_READY_TAINT, STANDBY_TAINT
@@ -61,21 +61,27 @@ def future_node(pool: NodePool, shape: LaunchShape, name: str, zone: str) -> Nod
     )
 
 
-def serving_node(pool: NodePool, node: Node, shape: LaunchShape | None) -> NodeDescription:
-    """A node that is there, as it will be in service."""
-    template = pool.spec.template
+def settled_node(node: Node, template: PoolTemplate) -> NodeDescription:
+    """A node that is there, without the cordon and the taints that pass."""
     passing = {(taint.key, taint.effect) for taint in (STANDBY_TAINT, NOT_READY_TAINT, *template.startup_taints)}
     described = describe_node(node)
-    kept = [
+    kept = (
         taint
         for taint in described.taints
         if (taint.key, taint.effect) not in passing and taint.key not in _PASSING_KEYS
-    ]
-    return NodeDescription(
-        name=described.name,
-        labels={**described.labels, **node_labels(pool)},
-        taints=tuple(dict.fromkeys((*kept, *template.taints))),
-        allocatable=described.allocatable or (shape.allocatable if shape else {}),
+    )
+    return replace(described, taints=tuple(kept), unschedulable=False)
+
+
+def serving_node(pool: NodePool, node: Node, shape: LaunchShape | None) -> NodeDescription:
+    """A node that is there, as it will be in service."""
+    template = pool.spec.template
+    settled = settled_node(node, template)
+    return replace(
+        settled,
+        labels={**settled.labels, **node_labels(pool)},
+        taints=tuple(dict.fromkeys((*settled.taints, *template.taints))),
+        allocatable=settled.allocatable or (shape.allocatable if shape else {}),
     )
 
 
