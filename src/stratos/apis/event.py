@@ -29,6 +29,7 @@ class Event(KubeObject):
     count: int | None = None
     first_timestamp: datetime | None = None
     last_timestamp: datetime | None = None
+    event_time: datetime | None = None  # what newer reporters give in place of the two
     source: EventSource = EventSource()
 
 

@@ -81,7 +81,7 @@ class ApiServer:
             Finalizer(writer),
         )
         watcher = Watcher(storage, bookmark_seconds)
-        reviews = Reviews(authenticator, authorizer)
+        reviews = Reviews(authenticator, authorizer, clock)
         resources = ResourceEndpoint(self.registry, reader, watcher, writer, deleter, subresources, reviews, clock)
         request_metrics = RequestMetrics(metrics or CollectorRegistry())
         system = SystemEndpoint(self.registry, request_metrics.registry, lambda: self._ready)

@@ -12,10 +12,12 @@ from stratos.apiserver.auth.reviews import (
     review_self,
     review_token,
 )
+from stratos.apiserver.registry.codec import timestamp
 from stratos.apiserver.registry.requests import Target
 from stratos.apiserver.registry.resource import Obj, Resource
 from stratos.apiserver.registry.schema import load_builtin_schema
 from stratos.apiserver.registry.status import bad_request, invalid
+from stratos.base.clock import Clock
 from stratos.base.errors import Invalid
 
 _AUTHENTICATION = "authentication.k8s.io"
@@ -46,13 +48,13 @@ def _review(group: str, kind: str, *, namespaced: bool = False) -> Resource:
 
 
 class Reviews:
-    def __init__(self, authenticator: Authenticator, authorizer: Authorizer) -> None:
+    def __init__(self, authenticator: Authenticator, authorizer: Authorizer, clock: Clock) -> None:
         self._answers: Mapping[str, Callable[[Obj, Target, User], Obj]] = {
             "LocalSubjectAccessReview": lambda review, target, _: review_access(
                 review, authorizer, namespace=target.namespace
             ),
             "SelfSubjectAccessReview": lambda review, _, user: review_access_of_self(review, user, authorizer),
-            "SelfSubjectReview": lambda review, _, user: review_self(review, user),
+            "SelfSubjectReview": lambda review, _, user: review_self(_stamped(review, clock), user),
             "SelfSubjectRulesReview": lambda review, _, user: review_rules_of_self(review, user, authorizer),
             "SubjectAccessReview": lambda review, _target, _user: review_access(review, authorizer),
             "TokenReview": lambda review, _target, _user: review_token(review, authenticator),
@@ -74,3 +76,8 @@ class Reviews:
             if not error.problems:
                 raise bad_request(error.message) from error
             raise invalid(resource.group, resource.kind, "", error.problems) from error
+
+
+def _stamped(review: Obj, clock: Clock) -> Obj:
+    """With the time of the answer, as a real server gives it: clients may set their watch by it."""
+    return review | {"metadata": review["metadata"] | {"creationTimestamp": timestamp(clock.now())}}

@@ -78,8 +78,8 @@ class Lookout:
 
     def look(self, pool: NodePool) -> PoolSnapshot:
         """The pool, with the waiting pods that no other pool serves better."""
-        waiting = self._waiting()
-        looks = {other.metadata.name: self._glance(other) for other in self.pools if not _is_leaving(other)}
+        waiting = self.waiting()
+        looks = {other.metadata.name: self.glance(other) for other in self.pools if not _is_leaving(other)}
         mine: tuple[Pod, ...] = ()
         if waiting and pool.metadata.name in looks:
             asks = {pod.metadata.key: self.compile_pod(pod) for pod in waiting}
@@ -89,7 +89,7 @@ class Lookout:
                 for pod in waiting
                 if choice.choose(pod.metadata.key, asks[pod.metadata.key]).pool == pool.metadata.name
             )
-        look = looks.get(pool.metadata.name) or self._glance(pool)
+        look = looks.get(pool.metadata.name) or self.glance(pool)
         return PoolSnapshot(
             taken_at=look.taken_at,
             pool=pool,
@@ -111,7 +111,8 @@ class Lookout:
             asks = self._asks[version] = self._alike.setdefault(compiled, compiled)
         return asks
 
-    def _waiting(self) -> list[Pod]:
+    def waiting(self) -> list[Pod]:
+        """The pods that no node fits, whosever they are to serve."""
         found = self.pods.by_index(_WAITING, _WAITING)
         return sorted((pod for pod in found if self._is_understood(pod)), key=lambda pod: pod.metadata.key)
 
@@ -122,7 +123,7 @@ class Lookout:
             return False  # no scheduler could place it either, and says so
         return True
 
-    def _glance(self, pool: NodePool) -> PoolSnapshot:
+    def glance(self, pool: NodePool) -> PoolSnapshot:
         """The pool without the pods that wait."""
         shape, problem = self._shape(pool)
         return PoolSnapshot(
