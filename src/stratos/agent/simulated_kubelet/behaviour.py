@@ -46,11 +46,17 @@ class Behaviour:
 
 
 def behaviour_of(
-    container: Container, annotations: Mapping[str, str], files: Collection[str], *, init: bool = False
+    container: Container,
+    annotations: Mapping[str, str],
+    files: Collection[str],
+    *,
+    init: bool = False,
+    load_seconds: float = 0.0,
 ) -> Behaviour:
     """How one run of a container goes on a disk that holds ``files``. Raises `Invalid` for a bad annotation.
 
-    Only the command speaks for an init container: annotations are about the main ones.
+    ``load_seconds`` is what its image needs to become ready, unless an annotation says otherwise. Only the command
+    speaks for an init container: annotations are about the main ones.
     """
     run = _read_command((*(container.command or ()), *(container.args or ())))
     if init:
@@ -68,7 +74,7 @@ def behaviour_of(
         run_seconds=run_seconds,
         exit_code=int(_number(annotations, EXIT_CODE, run.exit_code)),
         output=run.output,
-        ready_after_seconds=_number(annotations, LOAD_SECONDS, 0.0),
+        ready_after_seconds=_number(annotations, LOAD_SECONDS, load_seconds),
         stop_seconds=_number(annotations, STOP_SECONDS, 1.0),
         fills_cache=cache,
     )

@@ -24,6 +24,9 @@ class ImageStore:
         self._registry = registry
         self._pulling = asyncio.Lock()  # kubelets pull one image at a time, unless told otherwise
 
+    def load_seconds(self, image: str) -> float:
+        return self._registry.load_seconds.get(image, 0.0)
+
     async def provide(self, container: Container) -> None:
         """Have the container's image on disk, as its pull policy wants it. Raises `PullFailed`."""
         image, policy = container.image, pull_policy(container)

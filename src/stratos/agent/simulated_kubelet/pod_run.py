@@ -187,7 +187,11 @@ class PodRun:
     def _behaviour(self, container: Container, record: ContainerRecord) -> Behaviour:
         try:
             return behaviour_of(
-                container, self.pod.metadata.annotations, self._room.disk.files.keys(), init=record.init
+                container,
+                self.pod.metadata.annotations,
+                self._room.disk.files.keys(),
+                init=record.init,
+                load_seconds=self._room.images.load_seconds(container.image),
             )
         except Invalid as error:
             # As a container whose command cannot be run: it fails at once and says why.

@@ -232,6 +232,10 @@ class SimulatedCloud:
         """The next boots never end: the cloud shows the machine as running, and no software starts on it."""
         self._hypervisor.boots_to_hang += count
 
+    def do_not_hang(self) -> None:
+        """Boots that have not begun yet end after all."""
+        self._hypervisor.boots_to_hang = 0
+
     # --- what the outside may look at ---
 
     def machine(self, machine_id: str) -> Machine:

@@ -25,11 +25,13 @@ class ImageRegistry:
         missing: Iterable[str] = (),
         bandwidth_bytes_per_second: float = 100 * MEGABYTE,
         latency_seconds: float = 0.5,
+        load_seconds: Mapping[str, float] | None = None,
     ) -> None:
         self.sizes_bytes = dict(sizes_bytes or {})
         self.missing = set(missing)
         self.bandwidth_bytes_per_second = bandwidth_bytes_per_second
         self.latency_seconds = latency_seconds
+        self.load_seconds = dict(load_seconds or {})  # by image: from its container's start to its being ready
 
     def exists(self, image: str) -> bool:
         return image not in self.missing
