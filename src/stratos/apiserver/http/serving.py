@@ -68,6 +68,7 @@ async def serving(app: App, *, host: str, port: int, tls: TlsFiles | None) -> As
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="error",  # what strangers send is no news
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,

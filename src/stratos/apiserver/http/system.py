@@ -30,6 +30,7 @@ VERSION: Obj = {
     "platform": f"linux/{'arm64' if platform.machine() == 'aarch64' else 'amd64'}",
 }
 _HEALTH = ("/healthz", "/livez", "/readyz")
+_SWAGGER_PROTOBUF = b"application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _AGGREGATED = b"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -66,7 +67,7 @@ class SystemEndpoint:
             case ["apis", group, version]:
                 return _found(discovery.resource_list(self._registry, group, version))
             case ["openapi", "v2"]:
-                return Response(self._current_openapi().swagger())
+                return self._swagger(request)
             case ["openapi", "v3"]:
                 return Response(self._current_openapi().index())
             case ["openapi", "v3", *group_version]:
@@ -84,6 +85,11 @@ class SystemEndpoint:
             self._described = self._registry.generation
             self._openapi.serve(self._registry.all())
         return self._openapi
+
+    def _swagger(self, request: Request) -> Answer:
+        if "proto-openapi.spec.v2" in request.header(b"accept"):
+            return Response(self._current_openapi().swagger_protobuf(), content_type=_SWAGGER_PROTOBUF)
+        return Response(self._current_openapi().swagger())
 
     def _discover(self, request: Request, legacy: Obj, *, core: bool) -> Answer:
         if negotiate(request.header(b"accept")) is not Form.DISCOVERY:

@@ -66,9 +66,8 @@ class NodeMonitorLoop:
             NODE, node.metadata.name, patch, type=PatchType.STRATEGIC, subresource="status"
         )
         self._nodes.observe(answer)
-        ready = find_condition(plan.conditions, "Ready")
-        status = ready.status if ready else "Unknown"
-        self._shared.recorder.normal(NODE, node, "NodeNotReady", f"Node {node.metadata.name} status is now: {status}")
+        message = f"Node {node.metadata.name} status is now: NodeNotReady"
+        self._shared.recorder.normal(NODE, node, "NodeNotReady", message)
 
     async def _write_taints(self, name: str, plan: NodePlan) -> None:
         """The list is written whole, so it must still be the one that was looked at."""

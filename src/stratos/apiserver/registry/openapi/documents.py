@@ -60,6 +60,13 @@ class OpenApi:
             self._swagger = _encoded(swagger(_TITLE, self._version, list(map(self._build, self._served))))
         return self._swagger
 
+    def swagger_protobuf(self) -> bytes:
+        """``/openapi/v2`` as Go clients ask for it: the heading alone.
+
+        They look there for kinds that v3 does not describe, and there are none: what they must be told is just that.
+        """
+        return _text(1, b"2.0") + _text(2, _text(1, _TITLE.encode()) + _text(2, self._version.encode()))
+
     def _build(self, path: str) -> dict[str, Any]:
         kinds = self._served[path]
         paths: dict[str, Any] = {}
@@ -79,6 +86,11 @@ class OpenApi:
 
 def _same(left: tuple[Resource, ...], right: tuple[Resource, ...]) -> bool:
     return len(left) == len(right) and all(one is other for one, other in zip(left, right, strict=True))
+
+
+def _text(field: int, value: bytes) -> bytes:
+    """A short field with a length, in protobuf."""
+    return bytes((field << 3 | 2, len(value))) + value
 
 
 def _encoded(document: Any) -> bytes:
