@@ -10,13 +10,16 @@ import pytest
 
 from controllers.pool_stories import Story, a_story
 from stratos.apis import labels
+from stratos.apis.awsnodeclass import AWS_NODE_CLASS
 from stratos.apis.meta import find_condition
+from stratos.apis.node import NODE
 from stratos.apis.nodeclaim import NODE_CLAIM, ClaimCondition, NodeState, Wanted
 from stratos.apis.nodepool import NODE_POOL
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from stratos.apis.simnodeclass import SIM_NODE_CLASS
-from stratos.base.errors import Invalid, NotFound
+from stratos.base.errors import InsufficientCapacity, Invalid, NotFound, Unavailable
 from stratos.providers.contract import MachineState
+from stratos.providers.simulated.cloud import CallMoment
 from stratos.testing.virtual_time import run
 
 
@@ -377,7 +380,7 @@ def test_an_orphan_is_ended() -> None:
         await story.cluster.stratos.start()
 
         async def ended() -> bool:
-            return story.cloud.machine(claim.status.instance_id).state.gone
+            return bool(story.cloud.machine(claim.status.instance_id).state.gone)
 
         await story.wait(ended, within=300)
 
@@ -423,5 +426,97 @@ def test_the_ledger_tells_why_a_machine_runs() -> None:
         assert decision.pods == ("default/job",)
         assert decision.message == "a standby machine for default/job"
         assert any(condition.type == ClaimCondition.WOKEN for condition in claim.status.conditions)
+
+    tell(plot)
+
+
+def test_a23_pods_are_kept_off_a_started_node_until_its_network_is_up() -> None:
+    """The network comes up a moment after the kubelet; a pod that starts before it fails."""
+
+    async def plot(story: Story) -> None:
+        await story.add_filled_pool()
+        await story.add_pod()
+        claim = await story.wait_state(NodeState.RUNNING)
+        await asyncio.sleep(1)
+        node = await story.client.get(NODE, claim.status.node_name)
+        assert {taint.key for taint in node.spec.taints or ()} >= {labels.NOT_READY_TAINT}
+        assert not node.spec.unschedulable
+        assert (await story.pod()).spec.node_name == ""
+
+        await story.wait_told("StartupTaintsRemoved")
+        node = await story.client.get(NODE, claim.status.node_name)
+        assert labels.NOT_READY_TAINT not in {taint.key for taint in node.spec.taints or ()}
+
+    tell(plot)
+
+
+def test_a_refused_start_is_answered_with_another_machine() -> None:
+    """The cloud may be out of the machines it has just stopped for us; the pod should hardly notice."""
+
+    async def plot(story: Story) -> None:
+        await story.add_filled_pool(standby=2)
+        refused: list[str] = []
+
+        def refuse_once(moment: CallMoment, operation: str, target: str) -> None:
+            if operation == "start" and moment is CallMoment.BEFORE and not refused:
+                refused.append(target)
+                raise InsufficientCapacity("none left")
+
+        story.cloud.fault_hook = refuse_once
+        await story.add_pod()
+
+        seconds = await story.wait_pod("Running")
+
+        assert refused
+        assert seconds < 40
+        serving = await story.wait_state(NodeState.RUNNING)
+        assert serving.status.instance_id not in refused
+
+    tell(plot)
+
+
+def test_a38_a_machine_that_cannot_be_ended_is_told_of_and_tried_again() -> None:
+    """A pool must not vanish while somebody still pays for it."""
+
+    async def plot(story: Story) -> None:
+        await story.add_filled_pool()
+        angry = True
+
+        def refuse(moment: CallMoment, operation: str, target: str) -> None:
+            if operation == "terminate" and angry:
+                raise Unavailable("the cloud is away")
+
+        story.cloud.fault_hook = refuse
+        await story.client.delete(NODE_POOL, "ci")
+        await story.wait_told("CleanupFailed", within=60)
+        assert not await _no_pool(story)
+
+        angry = False
+        await story.wait(lambda: _no_pool(story), within=600)
+        assert story.machines() == []
+
+    tell(plot)
+
+
+def test_a46_settings_of_the_cloud_inside_the_pool_become_a_class_of_its_name() -> None:
+    """The first generation of manifests had no classes."""
+
+    async def plot(story: Story) -> None:
+        inline = {
+            "bootstrapTemplate": "AL2023",
+            "instanceType": "m5.large",
+            "subnetSelector": {"tags": {"stratos.sh/discovery": "my-cluster"}},
+            "securityGroupSelector": {"tags": {"stratos.sh/discovery": "my-cluster"}},
+            "role": "node-role",
+        }
+        template = {"cloudProvider": "aws", "aws": inline, "labels": {"stratos.sh/pool": "old"}}
+        body = {"poolSize": 2, "minStandby": 1, "template": template}
+        await story.client.create(NODE_POOL, {"metadata": {"name": "old"}, "spec": body})
+
+        await story.wait_pool(lambda pool: pool.status.standby == 1, "old", within=150)
+
+        made = await story.client.get(AWS_NODE_CLASS, "old")
+        assert made.metadata.owner_references[0].name == "old"
+        assert made.status.node_pool_count == 1
 
     tell(plot)

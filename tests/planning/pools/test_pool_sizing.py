@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 from hypothesis import given
@@ -132,7 +133,8 @@ def test_the_number_of_pods_and_of_devices_on_a_node_is_limited() -> None:
     gpus = [a_pod(f"g{n}", requests={"nvidia.com/gpu": "1"}) for n in range(3)]
     small = [a_pod(f"s{n}", cpu="1m", memory="1Mi") for n in range(5)]
 
-    assert len(size(demands(gpus), **{"nvidia.com/gpu": 1}).opened) == 3
+    one_gpu: dict[str, Any] = {"nvidia.com/gpu": 1}
+    assert len(size(demands(gpus), **one_gpu).opened) == 3
     assert len(size(demands(small), pods=2).opened) == 3
 
 
