@@ -279,6 +279,22 @@ def test_a36_a_machine_that_ran_too_long_is_warned_of_and_then_replaced() -> Non
     assert [event.reason for event in plan_after(60).events] == ["MaxRuntimeExceeded"]
 
 
+def test_a_pod_may_ask_that_its_node_be_left_alone() -> None:
+    """A long training run would rather finish; its node is replaced right after."""
+    started = NOW - timedelta(hours=2)
+    guarded = [a_pod(node="node-a", phase="Running", annotations={labels.DO_NOT_DISRUPT: "true"})]
+    machine = in_service(pods=guarded, last_started_at=started, ready_at=started)
+
+    assert plan_pool(a_look(a_pool(standby=0, maxNodeRuntime="1h"), machine)).wishes == ()
+
+
+def test_the_decision_tells_why_other_pools_were_passed_over() -> None:
+    """What `stratos explain` has to say about a machine was known only when it was chosen."""
+    look = a_look(a_pool(), a_machine("a"), waiting=[a_pod(cpu="1")], passed_over={"default/web": ("pool b: is full",)})
+
+    assert plan_pool(look).wishes[0].decision.rejected == ("pool b: is full",)
+
+
 def test_a_machine_that_never_comes_up_is_given_up() -> None:
     """It would be counted as room for its pods for ever."""
     dead = a_machine("a", state=R, wanted=Wanted.RUNNING, last_started_at=NOW - timedelta(minutes=11), ready_at=None)

@@ -73,7 +73,7 @@ class SimulatedKubelet:
         self._options = options
         self._images = ImageStore(host.disk, registry)
         self._network_up = asyncio.Event()
-        self._images_pulled: Observation | None = None
+        self._images_pulled = _pulling(host)
         self._conditions = ConditionBook()
         self._reporting = asyncio.Lock()
         self._runs: dict[str, PodRun] = {}
@@ -219,10 +219,12 @@ class SimulatedKubelet:
         return turn_off
 
     async def _prepare(self, turn_off: bool) -> None:
-        """Have the listed images on disk and say so; then, if that is wished, turn the machine off."""
+        """Have the images on disk and say so; then, if that is wished, turn the machine off."""
         images = self._host.bootstrap.images_to_pull
         failed = [image for image in images if not await self._pull(image)]
-        if images:
+        for image in self._host.bootstrap.images_to_try:
+            await self._pull(image)
+        if self._images_pulled is not None:
             self._images_pulled = (
                 Observation(labels.IMAGES_PULLED_CONDITION, False, "PullFailed", f"not pulled: {', '.join(failed)}")
                 if failed
@@ -247,6 +249,13 @@ class SimulatedKubelet:
             else:
                 return True
         return False
+
+
+def _pulling(host: Host) -> Observation | None:
+    """What is said about the images of a first boot until they are on disk."""
+    if not host.first_boot or not (host.bootstrap.images_to_pull or host.bootstrap.images_to_try):
+        return None
+    return Observation(labels.IMAGES_PULLED_CONDITION, None, "Pulling", "images are being pulled")
 
 
 def _request(pod: Pod, resource: str) -> int:

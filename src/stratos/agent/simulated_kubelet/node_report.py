@@ -28,7 +28,7 @@ class Observation:
     """One condition as it is now."""
 
     type: str
-    status: bool
+    status: bool | None  # None: not known yet
     reason: str
     message: str
 
@@ -113,19 +113,19 @@ class ConditionBook:
     """Remembers when each condition last changed, so that a report moves only what did."""
 
     def __init__(self) -> None:
-        self._since: dict[str, tuple[bool, datetime]] = {}
+        self._since: dict[str, tuple[bool | None, datetime]] = {}
 
     def report(self, observations: tuple[Observation, ...], now: datetime) -> list[dict[str, Any]]:
         return [self._entry(observation, now) for observation in observations]
 
     def _entry(self, observation: Observation, now: datetime) -> dict[str, Any]:
-        status, since = self._since.get(observation.type, (None, now))
+        status, since = self._since.setdefault(observation.type, (observation.status, now))
         if status is not observation.status:
             since = now
             self._since[observation.type] = (observation.status, now)
         return {
             "type": observation.type,
-            "status": str(observation.status),
+            "status": "Unknown" if observation.status is None else str(observation.status),
             "reason": observation.reason,
             "message": observation.message,
             "lastHeartbeatTime": rfc3339(now),

@@ -37,11 +37,13 @@ from stratos.base.errors import (
 from stratos.controllers.machines.launching import ClassBook, launch_request, turns_itself_off
 from stratos.controllers.machines.metrics import MachineMetrics
 from stratos.controllers.machines.sightings import Sightings
+from stratos.controllers.machines.workloads import Workloads
 from stratos.kube.backoff import Backoff
 from stratos.kube.cache import Cache, CacheEvent
 from stratos.kube.controller import Controller, Manager, Requeue, Runnable
 from stratos.kube.recorder import EventRecorder
 from stratos.planning.pools import machine as steps
+from stratos.planning.pools.images import images_of_workloads
 from stratos.planning.pools.lifecycle import step_through
 from stratos.planning.pools.machine import MachinePlan, plan_machine, wake_refused
 from stratos.planning.pools.nodes import NodeShape, same_taints
@@ -128,6 +130,7 @@ class _Machines:
         self._pods = manager.cache(POD, indexes={_BY_NODE: lambda pod: _unless_empty(pod.spec.node_name)})
         self._budgets = manager.cache(POD_DISRUPTION_BUDGET)
         self._daemon_sets = manager.cache(DAEMON_SET)
+        self._workloads = Workloads(manager)
         self._classes: dict[str, Cache[KubeObject]] = {
             name: manager.cache(kind) for name, kind in NODE_CLASS_KINDS.items()
         }
@@ -311,7 +314,15 @@ class _Machines:
         try:
             resolved = await self._book.resolve(claim)
             self_stop = turns_itself_off(pool.spec, self._book.get(claim))
-            request = launch_request(claim, pool, resolved, cluster=self._settings.cluster_name, self_stop=self_stop)
+            images = images_of_workloads(pool.spec.template.labels, self._workloads.pod_specs())
+            request = launch_request(
+                claim,
+                pool,
+                resolved,
+                cluster=self._settings.cluster_name,
+                self_stop=self_stop,
+                images_to_try=images,
+            )
             machine = await self._provider.launch(request)
         except (Throttled, Unavailable):
             raise  # nobody knows whether it took effect: the same token asks again

@@ -72,7 +72,13 @@ def turns_itself_off(pool: NodePoolSpec | None, node_class: KubeObject) -> bool:
 
 
 def launch_request(
-    claim: NodeClaim, pool: NodePool, resolved: ResolvedNodeClass, *, cluster: str, self_stop: bool
+    claim: NodeClaim,
+    pool: NodePool,
+    resolved: ResolvedNodeClass,
+    *,
+    cluster: str,
+    self_stop: bool,
+    images_to_try: tuple[str, ...] = (),
 ) -> LaunchRequest:
     """The machine registers closed (with the standby taint): no pod may slip onto it before it is looked after."""
     template, pre_warm = pool.spec.template, pool.spec.pre_warm
@@ -82,6 +88,7 @@ def launch_request(
         node_labels={**copied, labels.POOL: claim.spec.pool, labels.CAPACITY_TYPE: claim.spec.capacity_type},
         node_taints=(*template.taints, STANDBY_TAINT),
         images_to_pull=pre_warm.all_images,
+        images_to_try=tuple(image for image in images_to_try if image not in pre_warm.all_images),
         image_pull_policy=ImagePullPolicy(pre_warm.image_pull_policy),
         power_off_when_ready=self_stop,
     )

@@ -336,7 +336,10 @@ def _missing(draft: _Draft, pool: NodePoolSpec) -> str:
         return "its node to be ready"
     if draft.template.network_readiness_strategy == "Taint" and not is_network_up(node, None):
         return "its network to be up"
-    if pool.pre_warm.all_images and find_condition(node.status.conditions, labels.IMAGES_PULLED_CONDITION) is None:
+    if draft.look.claim.spec.wanted is Wanted.RUNNING:
+        return ""  # pods wait for it already, and fetch what they need themselves
+    pulled = find_condition(node.status.conditions, labels.IMAGES_PULLED_CONDITION)
+    if pulled.status == "Unknown" if pulled else pool.pre_warm.all_images:
         return "its images to be pulled"
     ready = {
         f"{pod.metadata.namespace}/{owner.name}"

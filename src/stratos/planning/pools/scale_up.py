@@ -202,8 +202,13 @@ def _decision(
 ) -> Decision:
     how = "a cold machine" if machine is None else _HOW.get(machine.claim.status.state, "a machine in preparation")
     whom = pods[0] if len(pods) == 1 else f"{len(pods)} pods"
+    others = dict.fromkeys(line for pod in pods for line in look.passed_over.get(pod, ()))
     return Decision(
-        reason="ScaleUp", message=f"{how} for {whom}", at=look.taken_at, pods=tuple(sorted(pods)), rejected=rejected
+        reason="ScaleUp",
+        message=f"{how} for {whom}",
+        at=look.taken_at,
+        pods=tuple(sorted(pods)),
+        rejected=(*others, *rejected),
     )
 
 

@@ -11,6 +11,7 @@ from stratos.apis import labels
 from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
 from stratos.base.duration import format_duration, parse_duration_seconds
 from stratos.planning.pools import members
+from stratos.planning.pools.drain import workload_pods
 from stratos.planning.pools.members import Mark, NewClaim, PoolEvent, Wish
 from stratos.planning.pools.scale_up import launches_allowed, zones_by_use
 from stratos.snapshot.pool import PoolMachine, PoolSnapshot
@@ -120,18 +121,23 @@ def replace_old(look: PoolSnapshot) -> Upkeep:
         if limit is None:
             continue
         ends = started + timedelta(seconds=limit)
-        if now >= ends:
+        if now >= ends and not _wants_no_disruption(machine):
             why = f"{members.name(machine)} has run for {format_duration(limit)}, the most that maxNodeRuntime allows"
             wishes.append(_wish(machine, Wanted.GONE, "Recycle", why, now))
             events.append(PoolEvent("MaxRuntimeExceeded", why))
-        elif now >= ends - WARNING_AHEAD:
+        elif ends - WARNING_AHEAD <= now < ends:
             text = f"{members.name(machine)} will be replaced in {format_duration((ends - now).total_seconds())}"
             once = f"{machine.claim.metadata.uid}/{started.isoformat()}"
             events.append(PoolEvent("MaxRuntimeApproaching", text, warning=True, once=once))
             due_at.append(ends)
-        else:
+        elif now < ends:
             due_at.append(ends - WARNING_AHEAD)
     return Upkeep(tuple(wishes), (), tuple(events), tuple(due_at))
+
+
+def _wants_no_disruption(machine: PoolMachine) -> bool:
+    """Whether the owner of a pod there has asked for its node to be left alone; ends with the pod."""
+    return any(pod.metadata.annotations.get(labels.DO_NOT_DISRUPT) == "true" for pod in workload_pods(machine.pods))
 
 
 def refresh_images(look: PoolSnapshot) -> tuple[Wish, ...]:

@@ -50,6 +50,7 @@ class Bootstrap:
     node_taints: tuple[Taint, ...] = ()
     max_pods: int | None = None  # None: what the instance type allows
     images_to_pull: tuple[str, ...] = ()
+    images_to_try: tuple[str, ...] = ()  # worth having on disk as well, and no reason to fail
     image_pull_policy: ImagePullPolicy = ImagePullPolicy.REQUIRED
     power_off_when_ready: bool = False  # on the first boot only, once the node is ready and its images are pulled
     extra_script: str = ""  # runs on the first boot, before the node joins
