@@ -40,6 +40,9 @@ CLASS_IN_USE_FINALIZER = "stratos.sh/in-use"
 # The condition by which a host reports that the images it was asked to pull are on its disk
 IMAGES_PULLED_CONDITION = "stratos.sh/ImagesPulled"
 
+# By which a pod's owner asks that its node be left alone (others' word, understood here too)
+DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
+
 # Kubernetes' own
 HOSTNAME = "kubernetes.io/hostname"
 ARCH = "kubernetes.io/arch"

@@ -55,6 +55,7 @@ class PoolSnapshot:
     pool: NodePool
     machines: tuple[PoolMachine, ...] = ()
     waiting: tuple[Pod, ...] = ()  # unschedulable pods that are this pool's to serve
+    passed_over: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by pod: why no other pool serves it
     shape: LaunchShape | None = None
     problem: ClassProblem | None = None
     daemon_sets: tuple[DaemonSet, ...] = ()

@@ -80,21 +80,23 @@ class Lookout:
         """The pool, with the waiting pods that no other pool serves better."""
         waiting = self.waiting()
         looks = {other.metadata.name: self.glance(other) for other in self.pools if not _is_leaving(other)}
-        mine: tuple[Pod, ...] = ()
+        mine: list[Pod] = []
+        passed_over: dict[str, tuple[str, ...]] = {}
         if waiting and pool.metadata.name in looks:
             asks = {pod.metadata.key: self.compile_pod(pod) for pod in waiting}
             choice = PoolChoice([offer_of(look, asks) for look in looks.values()])
-            mine = tuple(
-                pod
-                for pod in waiting
-                if choice.choose(pod.metadata.key, asks[pod.metadata.key]).pool == pool.metadata.name
-            )
+            for pod in waiting:
+                verdict = choice.choose(pod.metadata.key, asks[pod.metadata.key])
+                if verdict.pool == pool.metadata.name:
+                    mine.append(pod)
+                    passed_over[pod.metadata.key] = verdict.report
         look = looks.get(pool.metadata.name) or self.glance(pool)
         return PoolSnapshot(
             taken_at=look.taken_at,
             pool=pool,
             machines=look.machines,
-            waiting=mine,
+            waiting=tuple(mine),
+            passed_over=passed_over,
             shape=look.shape,
             problem=look.problem,
             daemon_sets=look.daemon_sets,
@@ -141,7 +143,7 @@ class Lookout:
         node = next(iter(self.nodes.by_index(_BY_PROVIDER_ID, provider_id)), None) if provider_id else None
         return PoolMachine(claim, node, self.pods.by_index(_BY_NODE, node.metadata.name) if node else ())
 
-    def _cluster(self, now: datetime, waiting: tuple[Pod, ...]) -> ClusterSnapshot | None:
+    def _cluster(self, now: datetime, waiting: list[Pod]) -> ClusterSnapshot | None:
         if not any(self.compile_pod(pod).looks_at_other_pods for pod in waiting):
             return None
         namespaces = {namespace.metadata.name: namespace.metadata.labels for namespace in self._namespaces}
