@@ -245,6 +245,13 @@ class SimulatedCloud:
             raise MachineNotFound(f"there was never a machine {machine_id!r}")
         return machine.seen
 
+    def launched_by(self, token: str) -> Machine:
+        """The machine of a token, as it is at this moment. Raises `MachineNotFound`."""
+        machine = self._machine_by_token.get(token)
+        if machine is None:
+            raise MachineNotFound(f"no machine was launched with token {token!r}")
+        return machine.seen
+
     def machines(self) -> tuple[Machine, ...]:
         """All that were ever launched, as they are at this moment, by age."""
         return tuple(machine.seen for machine in self._machines.values())
