@@ -100,10 +100,8 @@ def print_report(
         f"{summary['unplaced_pods']} pods unplaced."
     )
     share = summary["controller_share_p99_ms"]
-    console.print(
-        f"Stratos' own share of each wait, from the pod turning unschedulable to the call of the cloud: "
-        f"p99 {'–' if share is None else f'{share:.1f}'} ms of wall-clock time on this machine."
-    )
+    measured = "–" if share is None else f"{share:.1f}"
+    console.print(f"From a pod turning unschedulable to the call of the cloud: p99 {measured} ms, in wall-clock time.")
     console.print(f"The promise: {scenario.promise}: {'kept' if summary['promise_kept'] else 'BROKEN'}.")
 
 
