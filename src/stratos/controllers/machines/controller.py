@@ -370,7 +370,7 @@ class _Machines:
             await self._record(claim, wake_refused(claim, type(error).__name__, error.message, self._clock.now()))
             raise _PlanOverturned from error
         except (MachineGone, NotFound) as error:
-            self.sightings.note(claim.metadata.name, MachineState.TERMINATED)
+            self._note_end(claim, error)
             raise _PlanOverturned from error
         self.sightings.note(claim.metadata.name, MachineState.PENDING)
 
@@ -378,9 +378,14 @@ class _Machines:
         try:
             await self._provider.stop(claim.status.instance_id, force=force)
         except (MachineGone, NotFound) as error:
-            self.sightings.note(claim.metadata.name, MachineState.TERMINATED)
+            self._note_end(claim, error)
             raise _PlanOverturned from error
         self.sightings.note(claim.metadata.name, MachineState.STOPPING)
+
+    def _note_end(self, claim: NodeClaim, error: StratosError) -> None:
+        """A machine that is gone may still be shutting down: until that is over, it counts as one of its pool's."""
+        ended = MachineState.TERMINATED if isinstance(error, NotFound) else MachineState.SHUTTING_DOWN
+        self.sightings.note(claim.metadata.name, ended)
 
     async def _terminate(self, look: MachineSnapshot) -> None:
         claim = look.claim

@@ -14,6 +14,7 @@ from stratos.apis.nodeclaim import NodeClaim
 from stratos.base.clock import Clock
 from stratos.base.errors import StratosError
 from stratos.kube.cache import Cache, CacheEvent, Change
+from stratos.planning.pools.machine import CLOUD_LAG
 from stratos.providers.contract import MachineState, Provider
 from stratos.snapshot.machine import Sighting
 from stratos.telemetry.logs import get_logger
@@ -41,6 +42,7 @@ class Sightings:
         self._survey_seconds = survey_seconds
         self._changed = changed
         self._seen: dict[str, Sighting] = {}
+        self._before_call: dict[str, Sighting] = {}  # what was seen before the last call; its time is that of the call
         self._followed: dict[str, None] = {}
         self._wake = asyncio.Event()
         claims.subscribe(self._forget_deleted)
@@ -52,7 +54,10 @@ class Sightings:
 
     def note(self, claim: str, state: MachineState | None) -> None:
         """What a call that the cloud accepted implies."""
-        self._seen[claim] = Sighting(state, self._clock.now())
+        now = self._clock.now()
+        before = self._seen.get(claim)
+        self._before_call[claim] = Sighting(before.state if before else None, now)
+        self._seen[claim] = Sighting(state, now)
 
     def follow(self, claim: str, follow: bool) -> None:
         if follow:
@@ -95,13 +100,22 @@ class Sightings:
         for name, instance_id in ids.items():
             machine = machines.get(instance_id)
             before = self._seen.get(name)
-            if before is not None and before.at > asked_at:
-                continue  # a call of ours came in between: the answer may be older than that
-            self._seen[name] = Sighting(machine.state if machine else None, asked_at)
+            sighting = Sighting(machine.state if machine else None, asked_at)
+            if self._lags_behind_call(name, sighting):
+                continue
+            self._seen[name] = sighting
             if before is None or machine is None or before.state is not machine.state:
                 self._changed(name)
+
+    def _lags_behind_call(self, claim: str, sighting: Sighting) -> bool:
+        """Whether the cloud shows what was before our last call, too soon after it to mean anything."""
+        called = self._before_call.get(claim)
+        if called is None:
+            return False
+        return sighting.at < called.at or (sighting.state is called.state and sighting.at < called.at + CLOUD_LAG)
 
     def _forget_deleted(self, event: CacheEvent[NodeClaim]) -> None:
         if event.change is Change.DELETED:
             self._seen.pop(event.key, None)
+            self._before_call.pop(event.key, None)
             self._followed.pop(event.key, None)
