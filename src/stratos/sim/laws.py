@@ -160,6 +160,8 @@ class StandbyIsClosed(Law):
         node = world.node_of(claim) if claim is not None else None
         if claim is None or node is None or is_closed(node) or claim.status.state is NodeState.RUNNING:
             return
+        if claim.status.state is NodeState.TERMINATING and world.is_gone(claim):
+            return  # nobody could run there any more
         yield f"node {node.metadata.name} is open while its claim is {claim.status.state or 'being launched'}"
 
 

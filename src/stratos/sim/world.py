@@ -71,6 +71,10 @@ class World:
     def machines(self) -> tuple[Machine, ...]:
         return self.cloud.machines()
 
+    def is_gone(self, claim: NodeClaim) -> bool:
+        """Whether its machine has ended."""
+        return self.cloud.machine(claim.status.instance_id).state.gone
+
     def node_of(self, claim: NodeClaim) -> Node | None:
         name = self._node_by_provider_id.get(claim.status.provider_id) if claim.status.provider_id else None
         return self.nodes.get(name) if name else None

@@ -241,6 +241,12 @@ class _Draft:
         if not shape.fits(node):
             self.do(Shape(shape))
 
+    def close_first(self, role: Role) -> None:
+        """Shape the node before the move that was just noted is written: whoever reads it finds the node closed."""
+        moved = self.steps.pop()
+        self.shape(role)
+        self.steps.append(moved)
+
     def tag_state(self, state: str, **more: str) -> None:
         self.do(Tag({labels.TAG_STATE: state, **more}))
 
@@ -402,7 +408,7 @@ def _stop(draft: _Draft, *, force: bool = False) -> MachinePlan:
 def _now_standby(draft: _Draft) -> MachinePlan:
     draft.move(NodeState.STANDBY, stopped_at=draft.now)
     draft.condition(ClaimCondition.READY, False, "Stopped", "its machine is stopped")
-    draft.shape(Role.PARKED)
+    draft.close_first(Role.PARKED)
     draft.tag_state(NodeState.STANDBY)
     return draft.plan(look_again_seconds=0.0, follow=False)
 
