@@ -6,36 +6,30 @@ own the loop puts the server's answer into the cache, so that it never acts twic
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
 from prometheus_client import CollectorRegistry
 
-from stratos.apis import labels
 from stratos.apis.daemonset import DAEMON_SET, DaemonSet
-from stratos.apis.meta import KubeObject, with_condition
+from stratos.apis.meta import KubeObject
 from stratos.apis.node import NODE, Node
-from stratos.apis.nodeclaim import NODE_CLAIM, ClaimCondition, NodeClaim, NodeClaimStatus, NodeState
+from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim, NodeState
 from stratos.apis.nodeclasses import NODE_CLASS_KINDS
 from stratos.apis.nodepool import NODE_POOL, NodePool
 from stratos.apis.pod import POD, Pod
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from stratos.base.clock import Clock
 from stratos.base.errors import (
-    InsufficientCapacity,
     NotFound,
     NotReady,
-    QuotaExceeded,
-    StratosError,
-    Throttled,
-    Unavailable,
 )
-from stratos.controllers.machines.launching import ClassBook, launch_request, turns_itself_off
+from stratos.controllers.machines.cloud_calls import CloudCalls, PlanOverturned
+from stratos.controllers.machines.launching import ClassBook, turns_itself_off
+from stratos.controllers.machines.ledger import Ledger
 from stratos.controllers.machines.metrics import MachineMetrics
+from stratos.controllers.machines.node_writes import NodeWrites
 from stratos.controllers.machines.sightings import Sightings
 from stratos.controllers.machines.workloads import Workloads
 from stratos.kube.backoff import Backoff
@@ -43,11 +37,8 @@ from stratos.kube.cache import Cache, CacheEvent
 from stratos.kube.controller import Controller, Manager, Requeue, Runnable
 from stratos.kube.recorder import EventRecorder
 from stratos.planning.pools import machine as steps
-from stratos.planning.pools.images import images_of_workloads
-from stratos.planning.pools.lifecycle import step_through
-from stratos.planning.pools.machine import MachinePlan, plan_machine, wake_refused
-from stratos.planning.pools.nodes import NodeShape, same_taints
-from stratos.providers.contract import Machine, MachineGone, MachineState, Provider
+from stratos.planning.pools.machine import MachinePlan, plan_machine
+from stratos.providers.contract import Provider
 from stratos.snapshot.machine import MachineSnapshot
 from stratos.telemetry.logs import get_logger
 from stratos.telemetry.metrics import ControllerMetrics
@@ -94,10 +85,6 @@ def machine_controller(
     return runnables
 
 
-class _PlanOverturned(Exception):
-    """A step found the world other than planned: what follows it in the plan is void. Look again."""
-
-
 class _Machines:
     def __init__(
         self,
@@ -111,11 +98,8 @@ class _Machines:
         registry: CollectorRegistry,
         metrics: ControllerMetrics | None,
     ) -> None:
-        self._client = manager.client
-        self._provider = provider
         self._recorder = recorder
         self._clock = clock
-        self._settings = settings
         self._metrics = MachineMetrics(registry)
         self._claims: Cache[NodeClaim] = manager.cache(
             NODE_CLAIM,
@@ -130,7 +114,6 @@ class _Machines:
         self._pods = manager.cache(POD, indexes={_BY_NODE: lambda pod: _unless_empty(pod.spec.node_name)})
         self._budgets = manager.cache(POD_DISRUPTION_BUDGET)
         self._daemon_sets = manager.cache(DAEMON_SET)
-        self._workloads = Workloads(manager)
         self._classes: dict[str, Cache[KubeObject]] = {
             name: manager.cache(kind) for name, kind in NODE_CLASS_KINDS.items()
         }
@@ -151,6 +134,17 @@ class _Machines:
             poll_seconds=settings.poll_seconds,
             survey_seconds=settings.survey_seconds,
             changed=self.controller.enqueue,
+        )
+        self._ledger = Ledger(manager.client, self._claims, clock=clock, metrics=self._metrics)
+        self._node_writes = NodeWrites(manager.client, self._nodes)
+        self._cloud = CloudCalls(
+            provider,
+            self._ledger,
+            self.sightings,
+            self._book,
+            Workloads(manager),
+            clock=clock,
+            cluster_name=settings.cluster_name,
         )
         self._watch()
 
@@ -203,7 +197,7 @@ class _Machines:
         self.sightings.follow(key, plan.follow and bool(claim.status.instance_id))
         try:
             await self._carry_out(look, plan)
-        except _PlanOverturned:
+        except PlanOverturned:
             return Requeue(0.0)
         return None if plan.look_again_seconds is None else Requeue(plan.look_again_seconds)
 
@@ -233,62 +227,39 @@ class _Machines:
         for step in plan.steps:
             match step:
                 case steps.Record(status):
-                    await self._record(look.claim, status)
+                    await self._ledger.record(look.claim, status)
                 case steps.Launch():
                     await self._launch(look)
                 case steps.FindMachine():
-                    await self._find(look.claim)
+                    await self._cloud.find(look.claim)
                 case steps.Start(token):
-                    await self._start(look, token)
+                    await self._cloud.start(look.claim, token)
                 case steps.Stop(force):
-                    await self._stop(look.claim, force=force)
+                    await self._cloud.stop(look.claim, force=force)
                 case steps.Terminate():
-                    await self._terminate(look)
+                    await self._cloud.terminate(look.claim)
                 case steps.Tag(tags):
-                    await self._tag(look.claim, tags)
+                    await self._cloud.tag(look.claim, tags)
                 case steps.Shape(shape):
                     if look.node is not None:
-                        await self._shape(look.node, shape)
+                        await self._node_writes.shape(look.node, shape)
                 case steps.Empty(evict, delete):
-                    await self._empty(evict, delete)
+                    await self._node_writes.empty(evict, delete)
                 case steps.DeleteNode():
                     if look.node is not None:
-                        await self._delete_node(look.node)
+                        await self._node_writes.delete(look.node)
                 case steps.Tell(reason, message, warning):
                     self._tell(look, reason, message, warning)
                 case steps.Release():
-                    await self._release(look.claim)
+                    await self._ledger.release(look.claim)
 
-    # The ledger
-
-    async def _record(self, claim: NodeClaim, status: NodeClaimStatus) -> NodeClaim:
-        current = self._claims.get(claim.metadata.name) or claim
-        change = _difference(current.status, status)
-        if not change:
-            return current
-        patch = {"status": change}
-        written = await self._client.patch(NODE_CLAIM, claim.metadata.name, patch, subresource="status")
-        self._claims.observe(written)
-        self._metrics.observe(claim.spec.pool, current.status, status, self._clock.now())
-        return written
-
-    async def _note(self, claim: NodeClaim, type_: ClaimCondition, status: bool | None, reason: str, text: str) -> None:
-        """Set one condition afresh: its time is that of this attempt."""
-        current = (self._claims.get(claim.metadata.name) or claim).status
-        others = tuple(held for held in current.conditions if held.type != type_)
-        conditions = with_condition(others, type_, status, reason=reason, message=text, now=self._clock.now())
-        await self._record(claim, msgspec.structs.replace(current, conditions=conditions))
-
-    async def _release(self, claim: NodeClaim) -> None:
-        """Let the claim go: delete it if nobody has, then take our finalizer off."""
-        name = claim.metadata.name
-        try:
-            if claim.metadata.deletion_timestamp is None:
-                await self._client.delete(NODE_CLAIM, name, uid=claim.metadata.uid)
-            left = [finalizer for finalizer in claim.metadata.finalizers if finalizer != labels.CLAIM_FINALIZER]
-            await self._client.patch(NODE_CLAIM, name, {"metadata": {"finalizers": left, "uid": claim.metadata.uid}})
-        except NotFound:
-            log.debug("claim was gone already", claim=name)
+    async def _launch(self, look: MachineSnapshot) -> None:
+        claim = look.claim
+        pool = self._pools.get(claim.spec.pool)
+        if pool is None:
+            raise NotReady(f"claim {claim.metadata.name} cannot be launched: there is no pool {claim.spec.pool}")
+        machine = await self._cloud.launch(claim, pool)
+        self._tell(look, "WarmupStarted", f"{machine.id} ({machine.instance_type}, {machine.zone}) is launched", False)
 
     def _tell(self, look: MachineSnapshot, reason: str, message: str, warning: bool) -> None:
         claim = look.claim
@@ -301,161 +272,6 @@ class _Machines:
             tell(NODE_POOL, pool, reason, message)
         else:
             tell(NODE_CLAIM, claim, reason, message)
-
-    # The cloud
-
-    async def _launch(self, look: MachineSnapshot) -> None:
-        claim = look.claim
-        pool = self._pools.get(claim.spec.pool)
-        if pool is None:
-            raise NotReady(f"claim {claim.metadata.name} cannot be launched: there is no pool {claim.spec.pool}")
-        # Said before the cloud is asked, so that an answer that gets lost is looked for.
-        await self._note(claim, ClaimCondition.LAUNCHED, None, "Launching", "the cloud is being asked")
-        try:
-            resolved = await self._book.resolve(claim)
-            self_stop = turns_itself_off(pool.spec, self._book.get(claim))
-            images = images_of_workloads(pool.spec.template.labels, self._workloads.pod_specs())
-            request = launch_request(
-                claim,
-                pool,
-                resolved,
-                cluster=self._settings.cluster_name,
-                self_stop=self_stop,
-                images_to_try=images,
-            )
-            machine = await self._provider.launch(request)
-        except (Throttled, Unavailable):
-            raise  # nobody knows whether it took effect: the same token asks again
-        except StratosError as error:
-            reason = type(error).__name__
-            await self._note(claim, ClaimCondition.LAUNCHED, False, reason, error.message)
-            raise NotReady(f"claim {claim.metadata.name} was not launched: {error.message}") from error
-        await self._launched(claim, machine)
-        self._tell(look, "WarmupStarted", f"{machine.id} ({machine.instance_type}, {machine.zone}) is launched", False)
-
-    async def _find(self, claim: NodeClaim) -> None:
-        tags = {labels.TAG_CLUSTER: self._settings.cluster_name, labels.TAG_CLAIM: claim.metadata.name}
-        found = [machine for machine in await self._provider.list_by_tags(tags) if not machine.state.gone]
-        if found:
-            await self._launched(claim, found[0])
-            raise _PlanOverturned
-
-    async def _launched(self, claim: NodeClaim, machine: Machine) -> None:
-        now = self._clock.now()
-        current = (self._claims.get(claim.metadata.name) or claim).status
-        text = f"the cloud gave {machine.id}"
-        status = msgspec.structs.replace(
-            current,
-            conditions=with_condition(
-                current.conditions, ClaimCondition.LAUNCHED, True, reason="Launched", message=text, now=now
-            ),
-            state=step_through(NodeState.WARMUP),
-            state_since=now,
-            instance_id=machine.id,
-            provider_id=machine.provider_id,
-            instance_type=machine.instance_type,
-            zone=machine.zone,
-            image=machine.image,
-            price_usd_per_hour=machine.price_usd_per_hour,
-            launched_at=machine.launched_at,
-        )
-        self.sightings.note(claim.metadata.name, machine.state)
-        await self._record(claim, status)
-
-    async def _start(self, look: MachineSnapshot, token: str) -> None:
-        claim = look.claim
-        try:
-            await self._provider.start(claim.status.instance_id, token)
-        except (InsufficientCapacity, QuotaExceeded) as error:
-            await self._record(claim, wake_refused(claim, type(error).__name__, error.message, self._clock.now()))
-            raise _PlanOverturned from error
-        except (MachineGone, NotFound) as error:
-            self._note_end(claim, error)
-            raise _PlanOverturned from error
-        self.sightings.note(claim.metadata.name, MachineState.PENDING)
-
-    async def _stop(self, claim: NodeClaim, *, force: bool) -> None:
-        try:
-            await self._provider.stop(claim.status.instance_id, force=force)
-        except (MachineGone, NotFound) as error:
-            self._note_end(claim, error)
-            raise _PlanOverturned from error
-        self.sightings.note(claim.metadata.name, MachineState.STOPPING)
-
-    def _note_end(self, claim: NodeClaim, error: StratosError) -> None:
-        """A machine that is gone may still be shutting down: until that is over, it counts as one of its pool's."""
-        ended = MachineState.TERMINATED if isinstance(error, NotFound) else MachineState.SHUTTING_DOWN
-        self.sightings.note(claim.metadata.name, ended)
-
-    async def _terminate(self, look: MachineSnapshot) -> None:
-        claim = look.claim
-        try:
-            await self._provider.terminate(claim.status.instance_id)
-        except NotFound as error:
-            self.sightings.note(claim.metadata.name, MachineState.TERMINATED)
-            raise _PlanOverturned from error
-        except StratosError as error:
-            await self._note(claim, ClaimCondition.ENDED, False, type(error).__name__, error.message)
-            raise
-        self.sightings.note(claim.metadata.name, MachineState.SHUTTING_DOWN)
-
-    async def _tag(self, claim: NodeClaim, tags: dict[str, str]) -> None:
-        """Tags that change inform people; nothing waits for them."""
-        try:
-            await self._provider.tag(claim.status.instance_id, tags)
-        except StratosError as error:
-            log.warning("machine could not be tagged", machine=claim.status.instance_id, reason=error.message)
-
-    # The node
-
-    async def _shape(self, node: Node, shape: NodeShape) -> None:
-        spec: dict[str, Any] = {}
-        metadata: dict[str, Any] = {
-            "labels": {key: value for key, value in shape.labels.items() if node.metadata.labels.get(key) != value},
-            "annotations": {
-                key: value for key, value in shape.annotations.items() if node.metadata.annotations.get(key) != value
-            },
-        }
-        if node.spec.unschedulable != shape.unschedulable:
-            spec["unschedulable"] = shape.unschedulable or None
-        if not same_taints(node.spec.taints or (), shape.taints):
-            # The list is written whole: nobody else's taint may get lost in between.
-            spec["taints"] = msgspec.to_builtins(shape.taints)
-            metadata["resourceVersion"] = node.metadata.resource_version
-        written = await self._client.patch(NODE, node.metadata.name, {"metadata": metadata, "spec": spec})
-        self._nodes.observe(written)
-
-    async def _delete_node(self, node: Node) -> None:
-        try:
-            await self._client.delete(NODE, node.metadata.name, uid=node.metadata.uid)
-        except NotFound:
-            log.debug("node was gone already", node=node.metadata.name)
-
-    async def _empty(self, evict: tuple[str, ...], delete: tuple[str, ...]) -> None:
-        await asyncio.gather(*(self._evict(key) for key in evict), *(self._delete_pod(key) for key in delete))
-
-    async def _evict(self, key: str) -> None:
-        try:
-            await self._client.evict(key)
-        except NotFound:
-            log.debug("pod was gone already", pod=key)
-        except Throttled as error:
-            log.debug(
-                "eviction must wait", pod=key, reason=error.message
-            )  # a budget says no: asked again with the next plan
-
-    async def _delete_pod(self, key: str) -> None:
-        try:
-            await self._client.delete(POD, key, grace_seconds=0)
-        except NotFound:
-            log.debug("pod was gone already", pod=key)
-
-
-def _difference(before: NodeClaimStatus, after: NodeClaimStatus) -> dict[str, Any]:
-    """The merge patch from the one to the other."""
-    old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)
-    changed = {name: value for name, value in new.items() if old.get(name) != value}
-    return changed | dict.fromkeys(name for name in old if name not in new)
 
 
 def _unless_empty(value: str) -> tuple[str, ...]:

@@ -1,0 +1,156 @@
+"""Calls to the cloud for one claim, and what each answer means for it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from stratos.apis import labels
+from stratos.apis.meta import with_condition
+from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeState
+from stratos.apis.nodepool import NodePool
+from stratos.base.clock import Clock
+from stratos.base.errors import (
+    InsufficientCapacity,
+    NotFound,
+    NotReady,
+    QuotaExceeded,
+    StratosError,
+    Throttled,
+    Unavailable,
+)
+from stratos.controllers.machines.launching import ClassBook, launch_request, turns_itself_off
+from stratos.controllers.machines.ledger import Ledger
+from stratos.controllers.machines.sightings import Sightings
+from stratos.controllers.machines.workloads import Workloads
+from stratos.planning.pools.images import images_of_workloads
+from stratos.planning.pools.lifecycle import step_through
+from stratos.planning.pools.machine import wake_refused
+from stratos.providers.contract import Machine, MachineGone, MachineState, Provider
+from stratos.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class PlanOverturned(Exception):
+    """A step found the world other than planned: what follows it in the plan is void. Look again."""
+
+
+class CloudCalls:
+    """Every call may be repeated. What it brought about is noted in the ledger and among the sightings."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        ledger: Ledger,
+        sightings: Sightings,
+        classes: ClassBook,
+        workloads: Workloads,
+        *,
+        clock: Clock,
+        cluster_name: str,
+    ) -> None:
+        self._provider = provider
+        self._ledger = ledger
+        self._sightings = sightings
+        self._classes = classes
+        self._workloads = workloads
+        self._clock = clock
+        self._cluster_name = cluster_name
+
+    async def launch(self, claim: NodeClaim, pool: NodePool) -> Machine:
+        # Said before the cloud is asked, so that an answer that gets lost is looked for.
+        await self._ledger.note(claim, ClaimCondition.LAUNCHED, None, "Launching", "the cloud is being asked")
+        try:
+            resolved = await self._classes.resolve(claim)
+            self_stop = turns_itself_off(pool.spec, self._classes.get(claim))
+            images = images_of_workloads(pool.spec.template.labels, self._workloads.pod_specs())
+            request = launch_request(
+                claim,
+                pool,
+                resolved,
+                cluster=self._cluster_name,
+                self_stop=self_stop,
+                images_to_try=images,
+            )
+            machine = await self._provider.launch(request)
+        except (Throttled, Unavailable):
+            raise  # nobody knows whether it took effect: the same token asks again
+        except StratosError as error:
+            reason = type(error).__name__
+            await self._ledger.note(claim, ClaimCondition.LAUNCHED, False, reason, error.message)
+            raise NotReady(f"claim {claim.metadata.name} was not launched: {error.message}") from error
+        await self._launched(claim, machine)
+        return machine
+
+    async def find(self, claim: NodeClaim) -> None:
+        tags = {labels.TAG_CLUSTER: self._cluster_name, labels.TAG_CLAIM: claim.metadata.name}
+        found = [machine for machine in await self._provider.list_by_tags(tags) if not machine.state.gone]
+        if found:
+            await self._launched(claim, found[0])
+            raise PlanOverturned
+
+    async def _launched(self, claim: NodeClaim, machine: Machine) -> None:
+        now = self._clock.now()
+        current = self._ledger.status(claim)
+        text = f"the cloud gave {machine.id}"
+        status = msgspec.structs.replace(
+            current,
+            conditions=with_condition(
+                current.conditions, ClaimCondition.LAUNCHED, True, reason="Launched", message=text, now=now
+            ),
+            state=step_through(NodeState.WARMUP),
+            state_since=now,
+            instance_id=machine.id,
+            provider_id=machine.provider_id,
+            instance_type=machine.instance_type,
+            zone=machine.zone,
+            image=machine.image,
+            price_usd_per_hour=machine.price_usd_per_hour,
+            launched_at=machine.launched_at,
+        )
+        self._sightings.note(claim.metadata.name, machine.state)
+        await self._ledger.record(claim, status)
+
+    async def start(self, claim: NodeClaim, token: str) -> None:
+        try:
+            await self._provider.start(claim.status.instance_id, token)
+        except (InsufficientCapacity, QuotaExceeded) as error:
+            await self._ledger.record(
+                claim, wake_refused(claim, type(error).__name__, error.message, self._clock.now())
+            )
+            raise PlanOverturned from error
+        except (MachineGone, NotFound) as error:
+            self._note_end(claim, error)
+            raise PlanOverturned from error
+        self._sightings.note(claim.metadata.name, MachineState.PENDING)
+
+    async def stop(self, claim: NodeClaim, *, force: bool) -> None:
+        try:
+            await self._provider.stop(claim.status.instance_id, force=force)
+        except (MachineGone, NotFound) as error:
+            self._note_end(claim, error)
+            raise PlanOverturned from error
+        self._sightings.note(claim.metadata.name, MachineState.STOPPING)
+
+    def _note_end(self, claim: NodeClaim, error: StratosError) -> None:
+        """A machine that is gone may still be shutting down: until that is over, it counts as one of its pool's."""
+        ended = MachineState.TERMINATED if isinstance(error, NotFound) else MachineState.SHUTTING_DOWN
+        self._sightings.note(claim.metadata.name, ended)
+
+    async def terminate(self, claim: NodeClaim) -> None:
+        try:
+            await self._provider.terminate(claim.status.instance_id)
+        except NotFound as error:
+            self._sightings.note(claim.metadata.name, MachineState.TERMINATED)
+            raise PlanOverturned from error
+        except StratosError as error:
+            await self._ledger.note(claim, ClaimCondition.ENDED, False, type(error).__name__, error.message)
+            raise
+        self._sightings.note(claim.metadata.name, MachineState.SHUTTING_DOWN)
+
+    async def tag(self, claim: NodeClaim, tags: dict[str, str]) -> None:
+        """Tags that change inform people; nothing waits for them."""
+        try:
+            await self._provider.tag(claim.status.instance_id, tags)
+        except StratosError as error:
+            log.warning("machine could not be tagged", machine=claim.status.instance_id, reason=error.message)

@@ -1,0 +1,66 @@
+"""Writes of nodes and their pods: labels, cordon and taints; evictions; the end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from stratos.apis.node import NODE, Node
+from stratos.apis.pod import POD
+from stratos.base.errors import NotFound, Throttled
+from stratos.kube.cache import Cache
+from stratos.kube.client import Client
+from stratos.planning.pools.nodes import NodeShape, same_taints
+from stratos.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class NodeWrites:
+    def __init__(self, client: Client, nodes: Cache[Node]) -> None:
+        self._client = client
+        self._nodes = nodes
+
+    async def shape(self, node: Node, shape: NodeShape) -> None:
+        spec: dict[str, Any] = {}
+        metadata: dict[str, Any] = {
+            "labels": {key: value for key, value in shape.labels.items() if node.metadata.labels.get(key) != value},
+            "annotations": {
+                key: value for key, value in shape.annotations.items() if node.metadata.annotations.get(key) != value
+            },
+        }
+        if node.spec.unschedulable != shape.unschedulable:
+            spec["unschedulable"] = shape.unschedulable or None
+        if not same_taints(node.spec.taints or (), shape.taints):
+            # The list is written whole: nobody else's taint may get lost in between.
+            spec["taints"] = msgspec.to_builtins(shape.taints)
+            metadata["resourceVersion"] = node.metadata.resource_version
+        written = await self._client.patch(NODE, node.metadata.name, {"metadata": metadata, "spec": spec})
+        self._nodes.observe(written)
+
+    async def delete(self, node: Node) -> None:
+        try:
+            await self._client.delete(NODE, node.metadata.name, uid=node.metadata.uid)
+        except NotFound:
+            log.debug("node was gone already", node=node.metadata.name)
+
+    async def empty(self, evict: tuple[str, ...], delete: tuple[str, ...]) -> None:
+        await asyncio.gather(*(self._evict(key) for key in evict), *(self._delete_pod(key) for key in delete))
+
+    async def _evict(self, key: str) -> None:
+        try:
+            await self._client.evict(key)
+        except NotFound:
+            log.debug("pod was gone already", pod=key)
+        except Throttled as error:
+            log.debug(
+                "eviction must wait", pod=key, reason=error.message
+            )  # a budget says no: asked again with the next plan
+
+    async def _delete_pod(self, key: str) -> None:
+        try:
+            await self._client.delete(POD, key, grace_seconds=0)
+        except NotFound:
+            log.debug("pod was gone already", pod=key)
