@@ -77,6 +77,7 @@ class Kubectl:
             self._arguments(command, *more),
             input=stdin,
             capture_output=True,
+            check=False,
             text=True,
             timeout=self.timeout_seconds,
             env=self._environment,

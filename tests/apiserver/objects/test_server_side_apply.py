@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -389,3 +390,31 @@ def _leaves(fields: Obj, prefix: str = "") -> set[str]:
         if key != ".":
             found |= _leaves(below, f"{prefix}/{key}") if below.keys() - {"."} else {f"{prefix}/{key}"}
     return found
+
+
+def applied_by_client(config: Obj) -> Obj:
+    """As kubectl leaves it when it applies by itself: what it applied stands in an annotation."""
+    live = copy_json(config)
+    live["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(config)}
+    return updated({**config, "spec": {}}, live, "kubectl-client-side-apply")
+
+
+def test_kubectl_takes_over_what_it_applied_by_itself_before() -> None:
+    """Moving a manifest to server-side apply would otherwise begin with a conflict with oneself."""
+    live = applied_by_client(a_deployment(replicas=1))
+
+    result = applied(live, a_deployment(replicas=2), "kubectl")
+
+    assert result["spec"]["replicas"] == 2
+    assert "f:replicas" in owned_by(result, "kubectl")["f:spec"]
+    with pytest.raises(ApplyConflict):
+        applied(live, a_deployment(replicas=2), "another-tool")
+
+
+def test_kubectl_does_not_take_over_what_somebody_changed_since_it_applied() -> None:
+    """The autoscaler's replicas are not the manifest's any more, whatever the annotation remembers."""
+    live = applied_by_client(a_deployment(replicas=1))
+    scaled = updated(live, {**live, "spec": {"replicas": 7}}, "autoscaler")
+
+    with pytest.raises(ApplyConflict, match="autoscaler"):
+        applied(scaled, a_deployment(replicas=2), "kubectl")

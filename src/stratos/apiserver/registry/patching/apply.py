@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from stratos.apiserver.registry.json_values import copy_json
+from stratos.apiserver.registry.json_values import copy_json, decode_json
 from stratos.apiserver.registry.patching.field_sets import (
     FieldSet,
     changes,
@@ -26,11 +26,13 @@ from stratos.apiserver.registry.patching.field_sets import (
 from stratos.apiserver.registry.patching.ordering import interleave
 from stratos.apiserver.registry.patching.problems import MalformedPatch
 from stratos.apiserver.registry.schema import Node, Schema
-from stratos.base.errors import Conflict, FieldProblem
+from stratos.base.errors import Conflict, FieldProblem, Invalid
 
 Obj = dict[str, Any]
 Entry = dict[str, Any]
 
+_KUBECTL = "kubectl"  # what it calls itself when it applies on the server, unless it is told another name
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _UNTRACKED = frozenset({"apiVersion", "kind"})
 _UNTRACKED_METADATA = frozenset(
     {"creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields", "name"}
@@ -77,7 +79,8 @@ def apply(
         result = copy_json(live)
         _merge(root, result, applied)
         changed, _ = changes(root, _tracked(live), _tracked(result))
-        others = _without_conflicts(others, changed, force=force)
+        settled = _applied_by_client(root, live) if manager == _KUBECTL and not force else None
+        others = _without_conflicts(others, changed, settled, force=force)
         if mine is not None and _fields(mine) != declared:
             owned: FieldSet = {}
             for entry in others:
@@ -223,17 +226,38 @@ def _put_entries(obj: Obj, entries: Iterable[Entry]) -> None:
 # -- conflicts ---------------------------------------------------------------------------------------------------------
 
 
-def _without_conflicts(others: list[Entry], changed: FieldSet, *, force: bool) -> list[Entry]:
-    """The other managers' entries, less what was taken over by force; without force, any overlap is an error."""
+def _without_conflicts(others: list[Entry], changed: FieldSet, settled: FieldSet | None, *, force: bool) -> list[Entry]:
+    """The other managers' entries, less what was taken over; without force, any overlap not ``settled`` is an error."""
     if not changed:
         return others
     overlaps = [(entry, intersection(_fields(entry), changed)) for entry in others if _fields(entry)]
-    conflicts = [(entry, path) for entry, overlap in overlaps if overlap for path in paths(overlap)]
-    if not conflicts:
+    if not any(overlap for _, overlap in overlaps):
         return others
     if not force:
-        raise _conflict([(_described(entry), path) for entry, path in conflicts])
+        open_ones = [
+            (entry, difference(overlap, settled) if overlap and settled else overlap) for entry, overlap in overlaps
+        ]
+        conflicts = [(_described(entry), path) for entry, overlap in open_ones if overlap for path in paths(overlap)]
+        if conflicts:
+            raise _conflict(conflicts)
     return [entry for entry in (_lessened(entry, changed, {}) for entry in others) if entry is not None]
+
+
+def _applied_by_client(root: Node, live: Obj) -> FieldSet | None:
+    """What kubectl applied by itself and nobody has changed since: applying on the server, it may take that over."""
+    annotations = (live.get("metadata") or {}).get("annotations") or {}
+    try:
+        declared, _ = decode_json(annotations.get(_LAST_APPLIED, "").encode())
+    except Invalid:
+        return None
+    if not isinstance(declared, dict):
+        return None
+    changed, removed = changes(root, _tracked(declared), _tracked(live))
+    fields: FieldSet | None = fields_of(root, _tracked(declared))
+    for gone in (changed, removed):
+        if fields and gone:
+            fields = difference(fields, gone, with_all_inside=True)
+    return fields
 
 
 def _conflict(conflicts: list[tuple[str, str]]) -> ApplyConflict:
