@@ -7,13 +7,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from stratos.apis.meta import Kind, KubeObject
+from stratos.base.clock import Clock
+from stratos.base.errors import StratosError
 from stratos.kube.client import Client
 from stratos.kube.http import AiohttpTransport
 from stratos.kube.kubeconfig import ClusterAccess, find_access, load_kubeconfig
-from stratos.wiring.clock import SystemClock
+from stratos.wiring.clock import HurriedClock, SystemClock
 
 DATA_DIRECTORY = Path("~/.stratos")
 KUBECONFIG_NAME = "kubeconfig"
+
+_SELF = Kind(
+    group="authentication.k8s.io",
+    version="v1",
+    plural="selfsubjectreviews",
+    kind="SelfSubjectReview",
+    namespaced=False,
+    type=KubeObject,
+)
 
 
 @asynccontextmanager
@@ -24,6 +36,16 @@ async def connected(kubeconfig: Path | None) -> AsyncIterator[Client]:
         yield Client(transport)
     finally:
         await transport.close()
+
+
+async def set_watch(client: Client) -> Clock:
+    """A clock that shows the cluster's time. One that was hurried is far ahead of ours, and ages would be negative."""
+    try:
+        answer = await client.create(_SELF, {"metadata": {}})
+    except StratosError:
+        return SystemClock()  # an old server, or one that does not let us ask: its time is that of everybody
+    seen = answer.metadata.creation_timestamp
+    return HurriedClock(1.0, seen) if seen is not None else SystemClock()
 
 
 def _access(kubeconfig: Path | None) -> ClusterAccess:

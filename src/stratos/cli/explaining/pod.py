@@ -1,0 +1,285 @@
+"""The story of a pod: where it is and what brought it there, or what it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from stratos.apis.event import Event
+from stratos.apis.meta import find_condition, is_condition_true
+from stratos.apis.nodeclaim import ClaimCondition, NodeClaim
+from stratos.apis.pod import Pod
+from stratos.base.duration import human_duration
+from stratos.cli.explaining.hints import hint_for_left_waiting, hint_for_unserved
+from stratos.cli.explaining.scene import (
+    Scene,
+    condition_time,
+    decision_words,
+    event_time,
+    first_event,
+    machine_words,
+    was_woken,
+)
+from stratos.cli.explaining.story import Step, Story, Value, in_order
+from stratos.planning.pools.matching import why_not
+from stratos.planning.scheduling.requirements import requirements_of
+from stratos.snapshot.pool import PoolMachine, PoolSnapshot
+
+WARM = "warm"  # a standby machine was started for it
+COLD = "cold"  # a machine was launched for it
+RUNNING = "running"  # its node was running already
+
+_PATH_WORDS = {
+    WARM: "a standby machine was started",
+    COLD: "a machine was launched cold",
+    RUNNING: "its node was running already",
+}
+
+
+def tell_pod(scene: Scene, pod: Pod, events: Sequence[Event] = (), started_at: datetime | None = None) -> Story:
+    """``events`` are those about the pod, ``started_at`` is when the last of its containers started."""
+    if pod.spec.node_name:
+        return _tell_placed(scene, pod, events, started_at)
+    return _tell_waiting(scene, pod, events)
+
+
+# On a node
+
+
+def _tell_placed(scene: Scene, pod: Pod, events: Sequence[Event], started_at: datetime | None) -> Story:
+    found = scene.machine_of_node(pod.spec.node_name)
+    claim = found[1].claim if found else None
+    path = _path(pod, claim) if claim is not None else None
+    steps = _steps(pod, claim, events, started_at)
+    return Story(
+        kind="pod",
+        name=pod.metadata.key,
+        headline=f"pod {pod.metadata.key} {_doing(pod)} {pod.spec.node_name}{_waited(pod, steps, path)}",
+        facts=_facts(scene, pod, claim, steps, path),
+        steps=steps,
+        reasons=_why_there(pod, claim),
+        rejected=_other_pools(scene, pod, claim.spec.pool) if claim is not None else (),
+        hint="" if started_at or pod.finished else _hint_for_starting(scene, pod),
+    )
+
+
+def _doing(pod: Pod) -> str:
+    if pod.metadata.deletion_timestamp is not None:
+        return "is being deleted from"
+    match pod.status.phase:
+        case "Running":
+            return "runs on"
+        case "Pending":
+            return "is starting on"
+        case phase:
+            return f"ended ({phase}) on"
+
+
+def _waited(pod: Pod, steps: Sequence[Step], path: str | None) -> str:
+    ends = [step.at for step in steps if step.stage == "running"]
+    if not ends or pod.metadata.creation_timestamp is None:
+        return ""
+    how = f" ({_PATH_WORDS[path]})" if path else ""
+    return f", {human_duration((ends[0] - pod.metadata.creation_timestamp).total_seconds())} after it was created{how}"
+
+
+def _path(pod: Pod, claim: NodeClaim) -> str:
+    created, ready = pod.metadata.creation_timestamp, claim.status.ready_at
+    decision = claim.spec.decision
+    made_for_it = decision is not None and pod.metadata.key in decision.pods
+    if not made_for_it and created is not None and ready is not None and ready <= created:
+        return RUNNING
+    return WARM if was_woken(claim) else COLD
+
+
+def _why_there(pod: Pod, claim: NodeClaim | None) -> tuple[str, ...]:
+    if claim is None:
+        return (f"no NodePool looks after {pod.spec.node_name}: the scheduler found room there",)
+    decision = claim.spec.decision
+    if decision is None:
+        return ()
+    if pod.metadata.key in decision.pods:
+        others = tuple(key for key in decision.pods if key != pod.metadata.key)
+        shared = (f"the same machine serves {', '.join(others)}",) if others else ()
+        return (decision_words(decision), *shared, *decision.rejected)
+    return (
+        f"the scheduler found room on {pod.spec.node_name}: no machine was brought into service for this pod",
+        f"of {claim.metadata.name} it was last decided: {decision_words(decision)}",
+    )
+
+
+def _hint_for_starting(scene: Scene, pod: Pod) -> str:
+    bound = condition_time(pod.status.conditions, "PodScheduled")
+    if bound is None or pod.metadata.deletion_timestamp is not None:
+        return ""
+    since = human_duration((scene.taken_at - bound).total_seconds())
+    return f"bound {since} ago and not running: its images or volumes may be missing (kubectl describe pod)"
+
+
+def _other_pools(scene: Scene, pod: Pod, acted: str) -> tuple[str, ...]:
+    asks = requirements_of(pod)
+    reasons = {offer.pool: why_not(asks, offer) for offer in scene.offers if offer.pool != acted}
+    return tuple(
+        f"pool {pool}: {reason or f'would do too; one pool acts for a pod, and that was {acted}'}"
+        for pool, reason in sorted(reasons.items())
+    )
+
+
+# Waiting
+
+
+def _tell_waiting(scene: Scene, pod: Pod, events: Sequence[Event]) -> Story:
+    key = pod.metadata.key
+    created = pod.metadata.creation_timestamp
+    age = f" for {human_duration((scene.taken_at - created).total_seconds())}" if created else ""
+    if pod.finished:
+        return Story(
+            "pod", key, f"pod {key} ended ({pod.status.phase}) without a node", _steps(pod, None, events, None)
+        )
+    if pod.spec.scheduling_gates:
+        gates = ", ".join(gate.name for gate in pod.spec.scheduling_gates)
+        return Story(
+            kind="pod",
+            name=key,
+            headline=f"pod {key} has been held back{age}: it has scheduling gates",
+            steps=_steps(pod, None, events, None),
+            reasons=(f"no scheduler looks at it before these gates are removed: {gates}",),
+            hint=f"remove spec.schedulingGates; whoever set {gates} is meant to",
+        )
+    if not pod.unschedulable:
+        scheduler = pod.spec.scheduler_name
+        return Story(
+            kind="pod",
+            name=key,
+            headline=f"pod {key} has been waiting{age}: the scheduler has not looked at it yet",
+            steps=_steps(pod, None, events, None),
+            hint=f"if this lasts, see whether the scheduler it names ({scheduler}) runs",
+        )
+    return _tell_unschedulable(scene, pod, events, age)
+
+
+def _tell_unschedulable(scene: Scene, pod: Pod, events: Sequence[Event], age: str) -> Story:
+    key = pod.metadata.key
+    asks = requirements_of(pod)
+    verdict = scene.choice.choose(key, asks)
+    promised = scene.machine_promised_to(key)
+    look = scene.look(verdict.pool) if verdict.pool else None
+    claim = promised[1].claim if promised else None
+    if promised is not None and look is not None and promised[0].pool is look.pool:
+        acting, reasons, hint = _on_its_way(look, promised[1])
+    elif look is not None:
+        acting = f"pool {verdict.pool} is to serve it and has no machine for it yet"
+        reasons, hint = _said_by(look), hint_for_left_waiting(look)
+        claim = None
+    else:
+        acting = "no pool can serve it" if scene.looks else "there are no pools"
+        reasons, hint, claim = (), hint_for_unserved(asks, scene.offers), None
+    steps = _steps(pod, claim, events, None)
+    return Story(
+        kind="pod",
+        name=key,
+        headline=f"pod {key} has been waiting{age}: {acting}",
+        facts=_facts(scene, pod, claim, steps, None) | {"pool": verdict.pool},
+        steps=steps,
+        reasons=reasons,
+        rejected=verdict.report,
+        hint=hint,
+    )
+
+
+def _on_its_way(look: PoolSnapshot, machine: PoolMachine) -> tuple[str, tuple[str, ...], str]:
+    """Headline, reasons and hint for a pod whose machine is coming."""
+    claim = machine.claim
+    decision = claim.spec.decision
+    reasons = (decision_words(decision), *decision.rejected) if decision is not None else ()
+    if is_condition_true(claim.status.conditions, ClaimCondition.READY):
+        ready = f"{claim.status.node_name} is ready for it"
+        return ready, reasons, "if the scheduler still refuses that node, its message below the pod's creation says why"
+    failed = [
+        f"{condition.type}: {condition.message}"
+        for type_ in (ClaimCondition.LAUNCHED, ClaimCondition.WOKEN, ClaimCondition.WARMED_UP)
+        if (condition := find_condition(claim.status.conditions, type_)) is not None and condition.status == "False"
+    ]
+    coming = f"pool {look.pool.metadata.name} is bringing {claim.metadata.name} into service for it"
+    return coming, (*reasons, *failed), ""
+
+
+def _said_by(look: PoolSnapshot) -> tuple[str, ...]:
+    """What the pool itself reports of why it has nothing more to give."""
+    conditions = look.pool.status.conditions
+    told = [find_condition(conditions, "ScaleUpInProgress"), find_condition(conditions, "Degraded")]
+    name = look.pool.metadata.name
+    return tuple(f"pool {name} reports: {each.message}" for each in told if each is not None and each.message)
+
+
+# What happened
+
+
+def _steps(pod: Pod, claim: NodeClaim | None, events: Sequence[Event], started_at: datetime | None) -> tuple[Step, ...]:
+    created = pod.metadata.creation_timestamp
+    if created is None:
+        return ()
+    found = [
+        Step(created, "created", "created"),
+        *_refusals(pod, events),
+        *(_machine_steps(pod, claim) if claim is not None else ()),
+        *_node_steps(pod, events, started_at),
+    ]
+    return in_order(step for step in found if step.at >= created)
+
+
+def _refusals(pod: Pod, events: Sequence[Event]) -> Iterator[Step]:
+    refused = first_event(events, "FailedScheduling")
+    condition = find_condition(pod.status.conditions, "PodScheduled")
+    if refused is not None and (at := event_time(refused)) is not None:
+        yield Step(at, "unschedulable", f"no node fits: {refused.message}")
+    elif condition is not None and condition.status == "False" and condition.last_transition_time is not None:
+        yield Step(condition.last_transition_time, "unschedulable", f"no node fits: {condition.message}")
+
+
+def _machine_steps(pod: Pod, claim: NodeClaim) -> Iterator[Step]:
+    """What the machine did; what it did before the pod was there is dropped by the caller."""
+    status, decision = claim.status, claim.spec.decision
+    if decision is not None and pod.metadata.key in decision.pods:
+        yield Step(
+            decision.at, "decided", f"pool {claim.spec.pool} decided on {claim.metadata.name}: {decision.message}"
+        )
+    if status.launched_at is not None:
+        yield Step(status.launched_at, "launched", f"the cloud launched {machine_words(claim)}")
+    if joined := condition_time(status.conditions, ClaimCondition.REGISTERED):
+        yield Step(joined, "joined", f"its node joined: {status.node_name}")
+    if status.warmup_completed_at is not None:
+        yield Step(status.warmup_completed_at, "prepared", "the machine was prepared")
+    if was_woken(claim) and status.last_started_at is not None:
+        yield Step(status.last_started_at, "started", f"the cloud was asked to start {machine_words(claim)}")
+    if status.ready_at is not None:
+        yield Step(status.ready_at, "node-ready", "node and network were ready")
+
+
+def _node_steps(pod: Pod, events: Sequence[Event], started_at: datetime | None) -> Iterator[Step]:
+    conditions = pod.status.conditions
+    if bound := condition_time(conditions, "PodScheduled"):
+        yield Step(bound, "bound", f"bound to {pod.spec.node_name}")
+    pulled = first_event(events, "Pulled")
+    if pulled is not None and (at := event_time(pulled)) is not None:
+        yield Step(at, "image-pulled", pulled.message)
+    if started_at is not None:
+        yield Step(started_at, "running", "its containers ran")
+    ready = condition_time(conditions, "Ready")
+    if ready is not None and (started_at is None or ready > started_at):
+        yield Step(ready, "ready", "it became ready")
+
+
+def _facts(
+    scene: Scene, pod: Pod, claim: NodeClaim | None, steps: Sequence[Step], path: str | None
+) -> dict[str, Value]:
+    ends = next((step.at for step in steps if step.stage == "running"), scene.taken_at)
+    created = pod.metadata.creation_timestamp
+    return {
+        "phase": pod.status.phase,
+        "path": path,
+        "pending_seconds": round((ends - created).total_seconds(), 3) if created else None,
+        "pool": claim.spec.pool if claim else None,
+        "machine": claim.metadata.name if claim else None,
+        "node": pod.spec.node_name or None,
+    }

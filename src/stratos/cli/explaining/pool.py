@@ -1,0 +1,122 @@
+"""The story of a warm pool: what it has, what it waits for, and why it does not act for pods that wait."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from stratos.apis.event import Event
+from stratos.base.duration import human_duration
+from stratos.cli.explaining.hints import hint_for_left_waiting, hint_for_unserved
+from stratos.cli.explaining.scene import Scene, decision_words, event_time
+from stratos.cli.explaining.story import Step, Story, Value, count, in_order
+from stratos.cli.pool_facts import PoolFacts, pool_facts
+from stratos.planning.pools.pool import plan_pool
+from stratos.snapshot.pool import PoolSnapshot
+
+_DECISIONS_SHOWN = 10
+_PODS_SHOWN = 10
+_WARNING = "Warning"
+
+
+def tell_pool(scene: Scene, look: PoolSnapshot, events: Sequence[Event] = ()) -> Story:
+    """``look`` shows the pool with the pods that are its to serve, ``events`` are those about it."""
+    pool = look.pool
+    facts = pool_facts(pool, [machine.claim for machine in look.machines])
+    mine, others = _waiting(scene, pool.metadata.name)
+    return Story(
+        kind="nodepool",
+        name=pool.metadata.name,
+        headline=f"nodepool {pool.metadata.name} {_readiness_words(look, facts)}",
+        facts=_facts(facts),
+        steps=in_order((*_decisions(look), *_warnings(events)))[-_DECISIONS_SHOWN:],
+        reasons=(*_conditions(scene, look), *_left_undone(look), *mine),
+        rejected=others,
+        hint=_hint(scene, look),
+    )
+
+
+def _readiness_words(look: PoolSnapshot, facts: PoolFacts) -> str:
+    if look.pool.metadata.deletion_timestamp is not None:
+        return f"is being deleted: {count(facts.total, 'machine')} left"
+    ready = "is ready" if facts.ready == "yes" else "is not ready"
+    standing = f"{facts.standby} of {facts.min_standby} wanted stand by, {facts.running} in service"
+    return f"{ready}: {standing}, {facts.total} of {facts.pool_size} allowed in all"
+
+
+def _facts(facts: PoolFacts) -> dict[str, Value]:
+    return {
+        "warmup": facts.warmup,
+        "standby": facts.standby,
+        "running": facts.running,
+        "leaving": facts.leaving,
+        "usd_per_hour": facts.usd_per_hour,
+        "not_counted": "disks of standby machines" if facts.standby else None,
+    }
+
+
+def _decisions(look: PoolSnapshot) -> Iterator[Step]:
+    """The last decision on each machine; those that were made together, for the same reason, are told as one."""
+    alike: Counter[tuple[str, str]] = Counter()
+    last = {}
+    for machine in look.machines:
+        decision, claim = machine.claim.spec.decision, machine.claim
+        if decision is not None:
+            key = f"{decision.at.isoformat()}{decision.message}", claim.spec.wanted
+            alike[key] += 1
+            last[key] = claim.metadata.name, decision
+    for key, (name, decision) in last.items():
+        whom = name if alike[key] == 1 else count(alike[key], "machine")
+        yield Step(decision.at, "decided", f"{whom}: {key[1]} wanted. {decision_words(decision)}")
+
+
+def _warnings(events: Sequence[Event]) -> Iterator[Step]:
+    for event in events:
+        at = event.last_timestamp or event_time(event)
+        if event.type == _WARNING and at is not None:
+            yield Step(at, "warning", f"{event.reason}: {event.message}")
+
+
+def _conditions(scene: Scene, look: PoolSnapshot) -> Iterator[str]:
+    for condition in look.pool.status.conditions:
+        good = condition.status == ("True" if condition.type == "Ready" else "False")
+        if good and condition.type != "Ready":
+            continue
+        since = condition.last_transition_time
+        age = f" for {human_duration((scene.taken_at - since).total_seconds())}" if since else ""
+        said = "" if condition.status == "True" else "not "
+        yield f"{said}{condition.type}{age}: {condition.message or condition.reason}"
+
+
+def _left_undone(look: PoolSnapshot) -> tuple[str, ...]:
+    """What the pool would leave undone if it planned now."""
+    if look.pool.metadata.deletion_timestamp is not None:
+        return ()
+    return plan_pool(look).report
+
+
+def _waiting(scene: Scene, pool: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of all pods that wait: those it acts for, and why it does not act for the others."""
+    mine, others = [], []
+    for pod in scene.waiting:
+        key = pod.metadata.key
+        verdict = scene.choice.choose(key, scene.asks[key])
+        if verdict.pool == pool:
+            mine.append(f"acts for {key}")
+        else:
+            prefix = f"pool {pool}: "
+            said = next((line.removeprefix(prefix) for line in verdict.report if line.startswith(prefix)), "")
+            others.append(f"{key}: {said}")
+    return _shortened(mine), _shortened(others)
+
+
+def _shortened(lines: Sequence[str]) -> tuple[str, ...]:
+    left = len(lines) - _PODS_SHOWN
+    return (*lines[:_PODS_SHOWN], f"and {count(left, 'pod')} more") if left > 0 else tuple(lines)
+
+
+def _hint(scene: Scene, look: PoolSnapshot) -> str:
+    if look.waiting or look.problem is not None:
+        return hint_for_left_waiting(look)
+    unserved = [asks for key, asks in scene.asks.items() if scene.choice.choose(key, asks).pool is None]
+    return hint_for_unserved(unserved[0], scene.offers) if unserved else ""
