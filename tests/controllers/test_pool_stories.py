@@ -520,3 +520,41 @@ def test_a46_settings_of_the_cloud_inside_the_pool_become_a_class_of_its_name() 
         assert made.status.node_pool_count == 1
 
     tell(plot)
+
+
+def test_a_cloud_without_machines_is_asked_ever_less_often() -> None:
+    """Hammering on brings no machine, and costs everybody in the account their calls."""
+
+    async def plot(story: Story) -> None:
+        story.cloud.stock.stock_out_probability = 1.0
+        await story.add_pool(size=2, standby=1)
+        await asyncio.sleep(3600)
+        refused = sum(call.operation == "launch" for call in story.cloud.calls)
+        assert 20 < refused < 60
+
+        story.cloud.stock.stock_out_probability = 0.0
+        await story.wait_pool(lambda pool: pool.status.standby == 1, within=300)
+        assert max(story.cloud.launches_by_token.values()) == 1
+
+    tell(plot)
+
+
+def test_a_cloud_that_will_not_end_a_machine_is_not_hammered_either() -> None:
+    """Each try is told of once, and the next one waits longer."""
+
+    async def plot(story: Story) -> None:
+        await story.add_filled_pool()
+        tries: list[str] = []
+
+        def refuse(moment: CallMoment, operation: str, target: str) -> None:
+            if operation == "terminate" and moment is CallMoment.BEFORE:
+                tries.append(target)
+                raise Unavailable("the cloud is away")
+
+        story.cloud.fault_hook = refuse
+        await story.client.delete(NODE_POOL, "ci")
+        await asyncio.sleep(3600)
+
+        assert 5 < len(tries) < 60
+
+    tell(plot)

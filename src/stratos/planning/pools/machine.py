@@ -49,6 +49,8 @@ STARTUP_TAINT_LIMIT = timedelta(minutes=2)
 """When pods are let on a started node whose network has not reported."""
 
 _DRAIN_POLL_SECONDS = 1.0
+_SHORTEST_REST = timedelta(seconds=5)  # between two tries of what the cloud refuses
+_LONGEST_REST = timedelta(minutes=2)
 _UP = (MachineState.PENDING, MachineState.RUNNING)
 _ASLEEP = (MachineState.STOPPING, MachineState.STOPPED)
 
@@ -261,8 +263,20 @@ class _Draft:
 
 
 def _launch(draft: _Draft) -> MachinePlan:
+    """Ask for the machine; after a refusal, or an answer that was lost, the less often the longer it has been tried."""
+    launched = find_condition(draft.status.conditions, ClaimCondition.LAUNCHED)
+    if launched is not None and launched.last_transition_time is not None:
+        again_at = _next_try(launched.last_transition_time, draft.claim.metadata.creation_timestamp)
+        if draft.now < again_at:
+            return draft.plan(f"another try: {launched.message}", draft.seconds_until(again_at))
     draft.do(Launch())
     return draft.plan("the cloud to accept the launch")
+
+
+def _next_try(last: datetime, since: datetime | None) -> datetime:
+    """When to try again what has been tried ``since``, the last time at ``last``."""
+    tried_for = last - (since or last)
+    return last + min(_LONGEST_REST, max(_SHORTEST_REST, tried_for / 4))
 
 
 def _forget(draft: _Draft) -> MachinePlan:
@@ -571,6 +585,11 @@ def _plan_drain(draft: _Draft) -> DrainPlan:
 def _end(draft: _Draft) -> MachinePlan:
     """Terminate; once the cloud confirms, nothing is left but to say so."""
     if not draft.is_gone:
+        refused = find_condition(draft.status.conditions, ClaimCondition.ENDED)
+        if refused is not None and refused.last_transition_time is not None:
+            again_at = _next_try(refused.last_transition_time, draft.status.state_since)
+            if draft.now < again_at:
+                return draft.plan(f"another try: {refused.message}", draft.seconds_until(again_at))
         draft.do(Terminate())
         return draft.plan("the machine to end")
     if draft.look.node is not None:

@@ -129,7 +129,9 @@ def _why_not_node(rules: NodeRules, node: NodeDescription) -> str:
         return f"the pod does not tolerate its taint {taint.key}={taint.value}:{taint.effect}"
     for requirement in rules.selector.requirements:
         if not requirement.matches(node.labels):
-            return f"the pod selects {requirement}, its nodes have {requirement.key}={node.labels.get(requirement.key)}"
+            value = node.labels.get(requirement.key)
+            have = f"have {requirement.key}={value}" if value is not None else f"carry no label {requirement.key}"
+            return f"the pod selects {requirement}, its nodes {have}"
     return "" if matches_node(rules, node) else "the pod's required node affinity selects none of its nodes"
 
 

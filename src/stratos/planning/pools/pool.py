@@ -36,9 +36,9 @@ def plan_pool(look: PoolSnapshot, compile_pod: Compile = requirements_of) -> Poo
         (*scale_up.wishes, *mend(look), *old.wishes, *idle.wishes, *refresh_images(look)),
     )
     refills, short = refill(look, wishes, scale_up.launches)
-    due_at = (*idle.due_at, *old.due_at, *_settling(look), *((look.launch_not_before,) if short else ()))
+    due_at = (*idle.due_at, *old.due_at, *_settling(look), *(_end_of_rest(look) if short else ()))
     degraded = (look.problem.reason, look.problem.message) if look.problem else None
-    seconds = [(moment - look.taken_at).total_seconds() for moment in due_at if moment is not None]
+    seconds = [(moment - look.taken_at).total_seconds() for moment in due_at]
     seconds += [parse_duration_seconds(spec.reconciliation_interval)]
     seconds += [look.problem.retry_seconds] if look.problem else []
     return PoolPlan(
@@ -84,6 +84,12 @@ def _first_of_each(wishes: Iterable[Wish]) -> tuple[Wish, ...]:
     for wish in wishes:
         found.setdefault(wish.claim, wish)
     return tuple(found.values())
+
+
+def _end_of_rest(look: PoolSnapshot) -> list[datetime]:
+    """When launches may go on. A rest that is over is no reason to look again: something else is in the way."""
+    until = look.launch_not_before
+    return [until] if until is not None and until > look.taken_at else []
 
 
 def _settling(look: PoolSnapshot) -> list[datetime]:
