@@ -90,6 +90,13 @@ def test_warm_ups_that_failed_put_off_the_next_launch() -> None:
     assert plan.report == ("2 machines are missing to minStandby and cannot be asked for now",)
 
 
+def test_a_rest_that_is_over_brings_nobody_up_again() -> None:
+    """A pool that is short for want of room would otherwise be looked at twenty times a second."""
+    full = a_look(a_pool(size=1, standby=1), a_machine(state=R, wanted=Wanted.RUNNING), launch_not_before=NOW)
+
+    assert plan_pool(full).look_again_seconds == 30
+
+
 @pytest.mark.parametrize(
     ("reason", "retry"), [("NodeClassNotFound", 30), ("NodeClassNotReady", 10), ("CloudProviderError", 60)]
 )

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from stratos.apis import labels
 from stratos.apis.awsnodeclass import AWS_NODE_CLASS, AWSNodeClassSpec
-from stratos.apis.nodeclaim import NODE_CLAIM
+from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
 from stratos.apis.nodeclasses import NodeClass, class_of_pool
 from stratos.apis.nodepool import NODE_POOL, NodePool, NodePoolStatus
 from stratos.apis.pod import Pod
@@ -79,6 +79,7 @@ class _Pools:
         self._setbacks = Setbacks()
         self._seen = Lookout(manager, provider, clock=clock, rests_until=self._setbacks.rests_until)
         self._seen.claims.subscribe(self._setbacks.saw)
+        self._seen.claims.subscribe(self._no_longer_unsure)
         self._shown: set[str] = set()  # pools with numbers in the metrics
         self._told: dict[str, None] = {}
         self._unsure_names: dict[str, list[str]] = {}
@@ -103,7 +104,7 @@ class _Pools:
             after = None if event.change is Change.DELETED else event.object
             if (before is not None and before.unschedulable) or (after is not None and after.unschedulable):
                 all_pools()
-            for node in {_occupied(before), _occupied(after)} if _occupied(before) != _occupied(after) else ():
+            for node in (_occupied(before), _occupied(after)) if _occupied(before) != _occupied(after) else ():
                 for claim in seen.claims_on(node):
                     enqueue(claim.spec.pool)
 
@@ -246,6 +247,12 @@ class _Pools:
         except Unavailable:
             unsure.append(name)
             raise
+
+    def _no_longer_unsure(self, event: CacheEvent[NodeClaim]) -> None:
+        """The claim was created after all. Its name must not come up again once it is gone: others may remember it."""
+        unsure = self._unsure_names.get(event.object.spec.pool, [])
+        if event.key in unsure:
+            unsure.remove(event.key)
 
     # Telling
 
