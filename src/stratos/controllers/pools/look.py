@@ -58,7 +58,8 @@ class Lookout:
             POD,
             indexes={
                 _BY_NODE: lambda pod: (pod.spec.node_name,) if pod.spec.node_name else (),
-                _WAITING: lambda pod: (_WAITING,) if pod.unschedulable else (),
+                # A pod that was nominated waits for others to leave a node, not for a machine.
+                _WAITING: lambda pod: (_WAITING,) if pod.unschedulable and not pod.status.nominated_node_name else (),
             },
         )
         self.classes: dict[str, Cache[NodeClass]] = {
