@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.registry import Collector
 
 from stratos.agent.simulated_kubelet.fleet import KubeletFleet
 from stratos.agent.simulated_kubelet.kubelet import KubeletOptions
@@ -27,7 +28,6 @@ from stratos.kube.transport import Transport
 from stratos.providers.contract import Provider
 from stratos.providers.simulated.cloud import CloudOptions, SimulatedCloud
 from stratos.providers.simulated.registry import ImageRegistry
-from stratos.telemetry.metrics import ControllerMetrics
 from stratos.wiring.api import ADMIN, CONTROLLER_MANAGER, KUBELETS, SCHEDULER, STRATOS, ApiSecrets, EmbeddedApi
 from stratos.wiring.controllers import ControllerSettings, add_controllers
 from stratos.workloads.run import workload_controllers
@@ -107,7 +107,9 @@ class Cluster:
     ) -> None:
         """What stands ``in_front_of`` the API and the cloud is asked for anew whenever a component is made."""
         self.options = options or ClusterOptions()
-        self.metrics = CollectorRegistry()
+        self.metrics = CollectorRegistry()  # what the API server shows under /metrics
+        self._stratos_metrics = _PresentLife()
+        self.metrics.register(self._stratos_metrics)
         self._clock = clock
         self._ids = ids
         self._rng = rng
@@ -183,7 +185,6 @@ class Cluster:
             ids=SeededIds(self._chance()),
             rng=chance,
             root_certificate=self.options.root_certificate_pem,
-            metrics=ControllerMetrics(CollectorRegistry()),
         )
         return manager
 
@@ -197,6 +198,20 @@ class Cluster:
             clock=self._clock,
             ids=SeededIds(self._chance()),
             rng=chance,
-            registry=CollectorRegistry(),
+            registry=self._stratos_metrics.begin(),
         )
         return manager
+
+
+class _PresentLife(Collector):
+    """Shows the metrics of a component's present life: they start from zero when it does."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+
+    def begin(self) -> CollectorRegistry:
+        self._registry = CollectorRegistry()
+        return self._registry
+
+    def collect(self) -> Iterable[Metric]:
+        return self._registry.collect()
