@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from stratos.apis.nodepool import NODE_POOL, NodePool
 from stratos.apis.pod import POD, Pod
 from stratos.apis.simnodeclass import SIM_NODE_CLASS
 from stratos.apiserver.storage.memory import open_memory
-from stratos.base.errors import NotFound
+from stratos.base.errors import AlreadyExists, NotFound
 from stratos.base.ids import SeededIds
 from stratos.kube.client import Client
 from stratos.providers.contract import Machine
@@ -58,13 +58,9 @@ class Story:
         """A pool of small machines, and the class they share."""
         template = {"nodeClassRef": {"kind": "SimNodeClass", "name": "small"}, "labels": {"stratos.sh/pool": name}}
         template |= spec.pop("template", {})
-        try:
-            await self.client.create(
-                SIM_NODE_CLASS, {"metadata": {"name": "small"}, "spec": {"instanceType": "m5.large"}}
-            )
-        except Exception as error:
-            if "exists" not in str(error):
-                raise
+        node_class = {"metadata": {"name": "small"}, "spec": {"instanceType": "m5.large"}}
+        with suppress(AlreadyExists):
+            await self.client.create(SIM_NODE_CLASS, node_class)
         body = {"poolSize": size, "minStandby": standby, "template": template, **spec}
         await self.client.create(NODE_POOL, {"metadata": {"name": name}, "spec": body})
 
