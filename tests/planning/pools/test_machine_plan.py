@@ -17,7 +17,8 @@ from stratos.apis.node import Node, Taint
 from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeClaim, NodeState, Wanted
 from stratos.apis.pod import Pod
 from stratos.planning.pools.lifecycle import is_legal
-from stratos.planning.pools.machine import (
+from stratos.planning.pools.machine import plan_machine, wake_refused
+from stratos.planning.pools.steps import (
     DeleteNode,
     Empty,
     FindMachine,
@@ -31,8 +32,6 @@ from stratos.planning.pools.machine import (
     Tag,
     Tell,
     Terminate,
-    plan_machine,
-    wake_refused,
 )
 from stratos.snapshot.machine import MachineSnapshot, MachineState, Sighting
 from stratos.testing.pool_builders import NOW, a_claim, a_node, a_pod, a_pool_spec

@@ -36,8 +36,8 @@ from stratos.kube.backoff import Backoff
 from stratos.kube.cache import Cache, CacheEvent
 from stratos.kube.controller import Controller, Manager, Requeue, Runnable
 from stratos.kube.recorder import EventRecorder
-from stratos.planning.pools import machine as steps
-from stratos.planning.pools.machine import MachinePlan, plan_machine
+from stratos.planning.pools import steps
+from stratos.planning.pools.machine import plan_machine
 from stratos.providers.contract import Provider
 from stratos.snapshot.machine import MachineSnapshot
 from stratos.telemetry.logs import get_logger
@@ -223,7 +223,7 @@ class _Machines:
         except NotFound:
             return False
 
-    async def _carry_out(self, look: MachineSnapshot, plan: MachinePlan) -> None:
+    async def _carry_out(self, look: MachineSnapshot, plan: steps.MachinePlan) -> None:
         for step in plan.steps:
             match step:
                 case steps.Record(status):

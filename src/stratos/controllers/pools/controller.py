@@ -97,7 +97,9 @@ class _Pools:
             if event.old is None or event.change is Change.DELETED or _decides(event.old) != _decides(event.object):
                 enqueue(event.key)
             elif event.old.status.pod_assignments != event.object.status.pod_assignments:
-                all_pools()  # what one pool promises, no other has to serve
+                for other in seen.pools:
+                    if other.metadata.name != event.key:  # what one pool promises, no other has to serve
+                        enqueue(other.metadata.name)
 
         def pod_changed(event: CacheEvent[Pod]) -> None:
             before = event.old

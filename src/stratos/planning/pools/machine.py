@@ -11,7 +11,6 @@ cloud is asked to stop it, and opened only after the cloud has accepted to start
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,7 +27,6 @@ from stratos.planning.pools.lifecycle import step_through
 from stratos.planning.pools.nodes import (
     NOT_READY_TAINT,
     STANDBY_TAINT,
-    NodeShape,
     Role,
     has_become_ready,
     has_taint,
@@ -37,6 +35,22 @@ from stratos.planning.pools.nodes import (
     shape_node,
 )
 from stratos.planning.pools.rooms import settled_node
+from stratos.planning.pools.steps import (
+    DeleteNode,
+    Empty,
+    FindMachine,
+    Launch,
+    MachinePlan,
+    Record,
+    Release,
+    Shape,
+    Start,
+    Step,
+    Stop,
+    Tag,
+    Tell,
+    Terminate,
+)
 from stratos.snapshot.machine import MachineSnapshot, MachineState
 
 CLOUD_LAG = timedelta(seconds=10)
@@ -53,91 +67,6 @@ _SHORTEST_REST = timedelta(seconds=5)  # between two tries of what the cloud ref
 _LONGEST_REST = timedelta(minutes=2)
 _UP = (MachineState.PENDING, MachineState.RUNNING)
 _ASLEEP = (MachineState.STOPPING, MachineState.STOPPED)
-
-
-# Steps
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Ask the cloud for the machine (token: the claim's uid), and record what it gave."""
-
-
-@dataclass(frozen=True, slots=True)
-class FindMachine:
-    """A launch was tried and its outcome is not known: look for the machine by its tags, and record it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Terminate:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    tags: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """Give the node these labels, annotations, cordon and taints."""
-
-    shape: NodeShape
-
-
-@dataclass(frozen=True, slots=True)
-class Empty:
-    """Ask pods to leave, and remove those whose time is over."""
-
-    evict: tuple[str, ...] = ()
-    delete: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteNode:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Write the claim's status."""
-
-    status: NodeClaimStatus
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """An event on the pool."""
-
-    reason: str
-    message: str
-    warning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Nothing of the machine is left: let the claim go."""
-
-
-Step = Launch | FindMachine | Start | Stop | Terminate | Tag | Shape | Empty | DeleteNode | Record | Tell | Release
-
-
-@dataclass(frozen=True, slots=True)
-class MachinePlan:
-    steps: tuple[Step, ...]
-    waits_for: str = ""
-    look_again_seconds: float | None = None  # even if nothing is seen to change
-    follow: bool = True  # keep asking the cloud about this machine
 
 
 def start_token(claim: NodeClaim) -> str:

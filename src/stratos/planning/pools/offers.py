@@ -9,7 +9,7 @@ from stratos.apis.nodeclaim import NodeState, Wanted
 from stratos.planning.pools import members
 from stratos.planning.pools.daemons import Daemons, compile_daemons
 from stratos.planning.pools.matching import PoolOffer
-from stratos.planning.pools.rooms import free_amounts, furnish, future_node, serving_node
+from stratos.planning.pools.rooms import free_amounts, furnish, future_node, node_labels, serving_node
 from stratos.planning.pools.scale_up import launches_allowed, promises, room_of, waking_order
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.requirements import PodRequirements
@@ -49,10 +49,12 @@ def offer_of(look: PoolSnapshot, asks: Mapping[str, PodRequirements]) -> PoolOff
 def _nodes(look: PoolSnapshot, daemons: Daemons) -> Iterable[NodeDescription]:
     """One node for each zone in which there is one, or could be."""
     known: dict[str, NodeDescription] = {}
+    ours = node_labels(look.pool)
     for machine in look.machines:
         if machine.node is not None:
-            node = serving_node(look.pool, machine.node, look.shape)
-            known.setdefault(node.labels.get(labels.ZONE, ""), node)
+            zone = ours.get(labels.ZONE) or machine.node.metadata.labels.get(labels.ZONE, "")
+            if zone not in known:  # of hundreds of nodes only these few are looked at closely
+                known[zone] = serving_node(look.pool, machine.node, look.shape)
     like = next(iter(known.values()), None)
     for zone in look.shape.zones if look.shape else ():
         if zone not in known and look.shape is not None:
