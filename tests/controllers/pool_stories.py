@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 
+from stratos.agent.simulated_kubelet.kubelet import KubeletOptions
 from stratos.apis.daemonset import DAEMON_SET
 from stratos.apis.event import EVENT
 from stratos.apis.meta import find_condition
@@ -29,10 +30,10 @@ from stratos.providers.contract import Machine
 from stratos.providers.simulated.cloud import CloudOptions, SimulatedCloud
 from stratos.providers.simulated.registry import ImageRegistry
 from stratos.providers.simulated.timings import Duration, Timings, TimingTable
-from stratos.testing.virtual_time import VirtualClock
+from stratos.testing.virtual_time import VirtualClock, run
 from stratos.wiring.cluster import Cluster, ClusterOptions
 
-_TIMINGS = Timings(
+TIMINGS = Timings(
     cold_boot=Duration.exactly(60),
     start=Duration.exactly(15),
     stop=Duration.exactly(10),
@@ -180,12 +181,31 @@ class Story:
 
 
 @asynccontextmanager
-async def a_story(*, seed: int = 1, registry: ImageRegistry | None = None) -> AsyncGenerator[Story]:
+async def a_story(
+    *,
+    seed: int = 1,
+    registry: ImageRegistry | None = None,
+    kubelets: KubeletOptions | None = None,
+    cloud: Mapping[str, Any] | None = None,
+    doors: Mapping[str, Any] | None = None,
+) -> AsyncGenerator[Story]:
+    """``cloud`` are further options of the cloud, ``doors`` what stands in front of it and of the API."""
     clock, rng = VirtualClock(), random.Random(seed)
     options = ClusterOptions(
-        cloud=CloudOptions(timings=TimingTable(_TIMINGS)),
+        cloud=CloudOptions(**{"timings": TimingTable(TIMINGS), **(cloud or {})}),
+        kubelets=kubelets or KubeletOptions(),
         registry=registry or ImageRegistry({"app:1": 100_000_000, "logger:1": 50_000_000}, missing={"none:1"}),
     )
-    cluster = Cluster(open_memory(), clock=clock, ids=SeededIds(rng), rng=rng, options=options)
+    cluster = Cluster(open_memory(), clock=clock, ids=SeededIds(rng), rng=rng, options=options, **(doors or {}))
     async with cluster.running():
         yield Story(cluster, clock)
+
+
+def tell(plot: Callable[[Story], Awaitable[None]], **world: Any) -> None:
+    """Run the plot in a world that `a_story` makes."""
+
+    async def told() -> None:
+        async with a_story(**world) as story:
+            await plot(story)
+
+    run(told())

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 
-from controllers.pool_stories import Story, a_story
+from controllers.pool_stories import Story, tell
 from stratos.apis import labels
 from stratos.apis.awsnodeclass import AWS_NODE_CLASS
 from stratos.apis.meta import find_condition
@@ -20,15 +18,6 @@ from stratos.apis.simnodeclass import SIM_NODE_CLASS
 from stratos.base.errors import InsufficientCapacity, Invalid, NotFound, Unavailable
 from stratos.providers.contract import MachineState
 from stratos.providers.simulated.cloud import CallMoment
-from stratos.testing.virtual_time import run
-
-
-def tell(plot: Callable[[Story], Awaitable[None]], **world: Any) -> None:
-    async def told() -> None:
-        async with a_story(**world) as story:
-            await plot(story)
-
-    run(told())
 
 
 @pytest.mark.parametrize(
