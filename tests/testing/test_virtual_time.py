@@ -19,7 +19,8 @@ def test_an_hour_passes_at_once_and_in_order() -> None:
 
     run(main())
 
-    assert seen == [(pytest.approx(1.5), "early"), (pytest.approx(3600), "late")]
+    assert [name for _, name in seen] == ["early", "late"]
+    assert [moment for moment, _ in seen] == pytest.approx([1.5, 3600])
     assert clock.now() == EPOCH
 
 
