@@ -67,7 +67,10 @@ class Condition(Struct):
 
 
 def find_condition(conditions: Sequence[Condition], type_: str) -> Condition | None:
-    return next((condition for condition in conditions if condition.type == type_), None)
+    for condition in conditions:  # asked many times for every machine of every plan: a generator costs three times this
+        if condition.type == type_:
+            return condition
+    return None
 
 
 def is_condition_true(conditions: Sequence[Condition], type_: str) -> bool:
