@@ -91,10 +91,10 @@ class Doors:
 
     async def die(self, life: Life, doing: str) -> NoReturn:
         """The component ends here; only its restart goes on."""
-        life.dead = True
-        life.doom = None
-        self.log.note("fault", f"{life.component} dies {doing}")
-        self.died(life)
+        if not life.dead:
+            life.dead = True
+            self.log.note("fault", f"{life.component} dies {doing}")
+            self.died(life)
         await never()
 
     async def through(self, life: Life, doing: str, call: Callable[[], Awaitable[T]], *, risky: bool) -> T:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from stratos.apis import labels
-from stratos.apis.meta import is_condition_true
 from stratos.apis.node import NODE
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeState
 from stratos.apis.nodepool import NODE_POOL
@@ -188,12 +187,12 @@ class BudgetsAreKept(Law):
         ends_now = before.metadata.deletion_timestamp is None and (
             after is None or after.metadata.deletion_timestamp is not None
         )
-        if not ends_now or not is_healthy(before) or not _is_our_doing(world, before):
+        if not ends_now or not world.is_healthy(before) or not _is_our_doing(world, before):
             return
         for budget in world.budgets.values():
-            if not _covers(budget, before) or before.metadata.name in budget.status.disrupted_pods:
+            if not covers(budget, before) or before.metadata.name in budget.status.disrupted_pods:
                 continue  # an eviction that was counted
-            healthy = sum(is_healthy(pod) for pod in world.pods.values() if _covers(budget, pod))
+            healthy = sum(world.is_healthy(pod) for pod in world.pods.values() if covers(budget, pod))
             if healthy < budget.status.desired_healthy:
                 yield (
                     f"pod {before.metadata.key} was ended; budget {budget.metadata.name} "
@@ -301,15 +300,7 @@ def _is_unread(world: World, machine: Machine, named: set[str]) -> bool:
     return claim in named and not world.claims[claim].status.instance_id
 
 
-def is_healthy(pod: Pod) -> bool:
-    return (
-        pod.metadata.deletion_timestamp is None
-        and not pod.finished
-        and is_condition_true(pod.status.conditions, "Ready")
-    )
-
-
-def _covers(budget: PodDisruptionBudget, pod: Pod) -> bool:
+def covers(budget: PodDisruptionBudget, pod: Pod) -> bool:
     if budget.metadata.namespace != pod.metadata.namespace:
         return False
     try:

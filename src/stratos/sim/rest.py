@@ -15,7 +15,7 @@ from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeState, Wanted
 from stratos.apis.nodepool import NodePool
 from stratos.planning.pools.drain import workload_pods
 from stratos.providers.contract import MachineState
-from stratos.sim.laws import alive_machines, ownerless_machines
+from stratos.sim.laws import alive_machines, covers, ownerless_machines
 from stratos.sim.scenario import SERVED_BY
 from stratos.sim.world import World
 
@@ -43,6 +43,8 @@ def machines_are_where_they_should_be(world: World) -> Iterable[str]:
     """every machine stands by or serves, as its claim wants it, and the cloud agrees"""
     states = {machine.id: machine.state for machine in world.machines()}
     for name, claim in world.claims.items():
+        if _is_held(world, claim):
+            continue
         state = claim.status.state
         wanted = _SETTLED.get(state) if state is not None else None
         if wanted is not claim.spec.wanted or claim.metadata.deletion_timestamp is not None:
@@ -57,8 +59,9 @@ def pools_are_full(world: World) -> Iterable[str]:
     """as many machines stand by as minStandby wants, as far as poolSize allows"""
     for name, pool in world.pools.items():
         counts = Counter(claim.status.state for claim in _claims_of(world, pool))
-        wanted = min(pool.spec.min_standby, pool.spec.pool_size - counts[NodeState.RUNNING])
-        if counts[NodeState.STANDBY] < wanted:
+        in_use = counts[NodeState.RUNNING] + counts[NodeState.TERMINATING]
+        wanted = min(pool.spec.min_standby, pool.spec.pool_size - in_use)
+        if pool.metadata.deletion_timestamp is None and counts[NodeState.STANDBY] < wanted:
             yield f"in pool {name} {counts[NodeState.STANDBY]} machines stand by, and {wanted} could"
 
 
@@ -112,7 +115,8 @@ def pools_tell_the_truth(world: World) -> Iterable[str]:
 def deleted_things_are_gone(world: World) -> Iterable[str]:
     """what was deleted is gone, and nothing of it is left"""
     for name, pool in world.pools.items():
-        if pool.metadata.deletion_timestamp is not None:
+        held = any(_is_held(world, claim) for claim in _claims_of(world, pool))
+        if pool.metadata.deletion_timestamp is not None and not held:
             yield f"pool {name} is still being deleted"
     for name, claim in world.claims.items():
         if claim.spec.pool not in world.pools:
@@ -150,7 +154,21 @@ def _claims_of(world: World, pool: NodePool) -> list[NodeClaim]:
     return [claim for claim in world.claims.values() if claim.spec.pool == pool.metadata.name]
 
 
+def _is_held(world: World, claim: NodeClaim) -> bool:
+    """Whether the machine may not leave service: a budget needs a pod on it, and however long that is, we wait."""
+    node = world.node_of(claim)
+    if node is None or claim.status.state is not NodeState.TERMINATING:
+        return False
+    return any(
+        covers(budget, pod) and not budget.status.disruptions_allowed
+        for pod in workload_pods(tuple(world.pods_on(node.metadata.name)))
+        for budget in world.budgets.values()
+    )
+
+
 def _can_serve_one_more(world: World, pool: NodePool) -> bool:
+    if pool.metadata.deletion_timestamp is not None:
+        return False
     claims = _claims_of(world, pool)
     stands_by = any(claim.status.state is NodeState.STANDBY for claim in claims)
     return stands_by or len(claims) < pool.spec.pool_size

@@ -35,6 +35,7 @@ from stratos.wiring.cluster import Cluster, ClusterOptions
 CALM_SECONDS = 90 * 60.0
 """How long the world may take to come to rest: pools rest up to half an hour after many failures."""
 
+_SETTLING_SECONDS = 60.0  # before the first look: what people did last takes its course
 _WATCH_SECONDS = 600.0  # how long it must then stay at rest
 _LOOK_SECONDS = 15.0  # between two looks whether it is at rest
 _PATROL_SECONDS = 60.0
@@ -173,6 +174,7 @@ class _Run:
     async def _calm(self) -> None:
         """Nothing more happens from outside: the world comes to rest, and stays there."""
         self._log.note("calm", "faults and people rest from now on")
+        await asyncio.sleep(_SETTLING_SECONDS)
         while self._restarts:
             await asyncio.wait(self._restarts)
         for _ in range(int(CALM_SECONDS / _LOOK_SECONDS)):

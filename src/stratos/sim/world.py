@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from stratos.apis.meta import Kind, KubeObject
+from stratos.apis.meta import Kind, KubeObject, is_condition_true
 from stratos.apis.node import NODE, Node
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
 from stratos.apis.nodepool import NODE_POOL, NodePool
@@ -21,7 +21,7 @@ from stratos.apiserver.storage.contract import Event, Storage
 from stratos.base.clock import Clock
 from stratos.kube.codec import decode
 from stratos.planning.pools.nodes import STANDBY_TAINT, has_taint
-from stratos.providers.contract import Machine
+from stratos.providers.contract import Machine, MachineState
 from stratos.providers.simulated.cloud import SimulatedCloud
 from stratos.sim.actions import ActionLog
 
@@ -75,6 +75,14 @@ class World:
         """Whether its machine has ended."""
         return self.cloud.machine(claim.status.instance_id).state.gone
 
+    def is_healthy(self, pod: Pod) -> bool:
+        """Whether it is ready, and its machine is up: of pods whose machine went down, the API learns late."""
+        node = self.nodes.get(pod.spec.node_name)
+        if node is None or pod.metadata.deletion_timestamp is not None or pod.finished:
+            return False
+        ready = is_condition_true(pod.status.conditions, "Ready")
+        return ready and self.cloud.machine(machine_id(node)).state is MachineState.RUNNING
+
     def node_of(self, claim: NodeClaim) -> Node | None:
         name = self._node_by_provider_id.get(claim.status.provider_id) if claim.status.provider_id else None
         return self.nodes.get(name) if name else None
@@ -119,6 +127,10 @@ class World:
         old, new = _story(before), _story(after)
         if old != new:
             self._log.note(kind.kind, f"{key}: {new or 'gone'}")
+
+
+def machine_id(node: Node) -> str:
+    return node.spec.provider_id.rpartition("/")[2]
 
 
 def is_closed(node: Node) -> bool:
