@@ -41,6 +41,18 @@ def test_a42_a_warm_up_is_timed_by_how_it_ended_and_failures_are_counted_by_reas
     assert 'stratos_nodepool_warmup_failures_total{pool="ci",reason="timeout_no_node"} 1.0' in text
 
 
+def test_a42_a_machine_used_as_it_is_after_a_timeout_counts_as_a_failed_warm_up_too() -> None:
+    """The alert on failing warm-ups must not sleep through pools that make do."""
+    registry = CollectorRegistry()
+    before = a_claim(state=W, launched_at=NOW - timedelta(seconds=600)).status
+
+    MachineMetrics(registry).observe("ci", before, concluded(before, ClaimCondition.WARMED_UP, True, "timeout"), NOW)
+
+    text = render(registry)
+    assert 'stratos_nodepool_warmup_failures_total{pool="ci",reason="timeout"} 1.0' in text
+    assert 'stratos_nodepool_warmup_duration_seconds_sum{mode="timeout",pool="ci"} 600.0' in text
+
+
 def test_a42_scale_ups_scale_downs_and_drains_are_read_off_the_ledger() -> None:
     """Each change of state is counted once, however often the status is written."""
     registry = CollectorRegistry()

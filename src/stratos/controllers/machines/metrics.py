@@ -47,9 +47,10 @@ class MachineMetrics:
         """Count what changed from ``before`` to ``after``."""
         changed = {condition.type: condition for condition in after.conditions if condition not in before.conditions}
         warmed_up = _turned(before, changed.get(ClaimCondition.WARMED_UP))
-        if warmed_up is not None and warmed_up.status == "False":
+        if warmed_up is not None and (warmed_up.status == "False" or warmed_up.reason == "timeout"):
             self.warm_up_failures.labels(pool, warmed_up.reason).inc()
-        elif warmed_up is not None and after.launched_at is not None:
+        if warmed_up is not None and warmed_up.status == "True" and after.launched_at is not None:
+            # After a timeout the machine is used as it is: a failure, and yet the end of its preparation.
             self.warm_up_seconds.labels(pool, warmed_up.reason).observe(_seconds(after.launched_at, now))
         if after.state is NodeState.RUNNING and before.state is not NodeState.RUNNING:
             self.scale_ups.labels(pool).inc()
