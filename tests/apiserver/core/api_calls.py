@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -161,7 +161,11 @@ def _receiving(body: bytes) -> Callable[[], Awaitable[Message]]:
 
 @asynccontextmanager
 async def an_api(
-    storage: Storage | None = None, *, clock: Clock | None = None, authority_pem: str | None = None
+    storage: Storage | None = None,
+    *,
+    clock: Clock | None = None,
+    authority_pem: str | None = None,
+    objects: Sequence[Obj] = (),
 ) -> AsyncGenerator[Api]:
     storage = storage or open_memory()
     observed = ObservedObjects()
@@ -183,7 +187,7 @@ async def an_api(
         admission=build_admission(observed, authorizer, ids),
         observed=observed,
     )
-    await server.start()
+    await server.start(objects)
     api = Api(server, storage)
     try:
         yield api

@@ -17,6 +17,8 @@ from stratos.base.errors import FieldProblem, Invalid
 from stratos.base.manifest_yaml import load_yaml
 from stratos.base.selectors import parse_field_selector, parse_label_selector
 
+_LONGEST_MANAGER = 128
+
 
 async def read_body(request: Request, options: WriteOptions, resource: Resource) -> object:
     """The decoded body. Keys given twice are reported as the client asked."""
@@ -56,14 +58,23 @@ def write_options(request: Request, user: User) -> WriteOptions:
         raise bad_request(
             f'fieldValidation: Unsupported value: "{field_validation}": supported values: "Ignore", "Strict", "Warn"'
         )
-    agent = request.header(b"user-agent").partition("/")[0]
     return WriteOptions(
         user,
         dry_run=_dry_run(request.query.get("dryRun")),
-        field_manager=request.query.get("fieldManager") or agent or "unknown",
+        field_manager=_field_manager(request),
         field_validation=field_validation,
         force=request.flag("force"),
     )
+
+
+def _field_manager(request: Request) -> str:
+    """Who is said to make the change: the client's own word, or else its program's name."""
+    given = request.query.get("fieldManager", "")
+    if len(given) > _LONGEST_MANAGER or not given.isprintable():
+        message = f"Invalid value: {given!r}: must be printable and no longer than {_LONGEST_MANAGER} letters"
+        raise invalid("meta.k8s.io", "PatchOptions", "", [FieldProblem("fieldManager", "FieldValueInvalid", message)])
+    program = request.header(b"user-agent").partition("/")[0]
+    return given or "".join(filter(str.isprintable, program))[:_LONGEST_MANAGER] or "unknown"
 
 
 def _dry_run(value: object) -> bool:

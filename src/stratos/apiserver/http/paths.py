@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_CLIMBING = frozenset({".", ".."})
 _OF_A_NAMESPACE = frozenset({"status", "finalize"})
 
 
@@ -20,6 +21,8 @@ class ResourcePath:
 def parse_resource_path(path: str) -> ResourcePath | None:
     """What a path names, or `None` when it lies outside the resource API."""
     parts = path.strip("/").split("/")
+    if not _CLIMBING.isdisjoint(parts):
+        return None
     match parts:
         case ["api", version, *rest] if rest:
             group = ""

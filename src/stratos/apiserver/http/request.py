@@ -13,6 +13,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_LONGEST_NUMBER = 18  # digits that surely fit into 64 bits
 BODY_LIMIT_BYTES = 3 * 1024 * 1024
 
 
@@ -56,7 +57,7 @@ class Request:
         text = self.query.get(name, "")
         if not text:
             return None
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_NUMBER:
             raise bad_request(f'{name}: Invalid value: "{text}": must be a non-negative integer')
         return int(text)
 

@@ -10,6 +10,7 @@ from stratos.apiserver.http.patches import patch_function
 from stratos.apiserver.http.request import Request
 from stratos.apiserver.http.response import Answer, Response, Stream, json_response, warning_headers
 from stratos.apiserver.registry.codec import served
+from stratos.apiserver.registry.metadata import check_body
 from stratos.apiserver.registry.requests import Target, WriteOptions
 from stratos.apiserver.registry.schema import load_builtin_schema
 from stratos.apiserver.registry.status import bad_request, forbidden, method_not_allowed
@@ -63,15 +64,16 @@ class SubresourceEndpoint:
                 change = patch_function(media_type, patch, load_builtin_schema("autoscaling", "v1", "Scale"))
                 return json_response(await self._scaler.change(target, change, options))
             case "binding", "create":
-                binding = await read_body(request, options, target.resource)
+                binding = check_body(target, await read_body(request, options, target.resource), "", "v1", "Binding")
                 return json_response(await self._binder.bind(target, binding, options), 201)
             case "eviction", "create":
-                eviction = await read_body(request, options, target.resource)
-                given = eviction.get("deleteOptions") if isinstance(eviction, dict) else None
-                delete = delete_options_of(request, given or {}, options)
+                body = await read_body(request, options, target.resource)
+                eviction = check_body(target, body, "policy", "v1", "Eviction")
+                delete = delete_options_of(request, eviction.get("deleteOptions") or {}, options)
                 return json_response(await self._evictor.evict(target, eviction, delete, options), 201)
             case "token", "create":
-                asked = await read_body(request, options, target.resource)
+                body = await read_body(request, options, target.resource)
+                asked = check_body(target, body, "authentication.k8s.io", "v1", "TokenRequest")
                 return json_response(await self._tokens.issue(target, asked), 201)
             case "finalize", "update":
                 body = await read_body(request, options, target.resource)

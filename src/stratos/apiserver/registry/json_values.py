@@ -28,7 +28,9 @@ def decode_json(data: bytes) -> tuple[Any, tuple[str, ...]]:
         return result
 
     try:
-        document = json.loads(data.decode(), object_pairs_hook=as_dict, parse_constant=_refuse_constant, parse_float=_finite)
+        document = json.loads(
+            data.decode(), object_pairs_hook=as_dict, parse_constant=_refuse_constant, parse_float=_finite
+        )
         if b"\\u" in data:
             json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no character
     except RecursionError:

@@ -11,7 +11,8 @@ from datetime import datetime
 from stratos.apiserver.registry.codec import timestamp
 from stratos.apiserver.registry.requests import Target
 from stratos.apiserver.registry.resource import Obj, Resource
-from stratos.apiserver.registry.status import bad_request, conflict
+from stratos.apiserver.registry.schema import load_builtin_schema
+from stratos.apiserver.registry.status import bad_request, cannot_be_handled, conflict
 from stratos.base.errors import FieldProblem
 
 _SET_BY_THE_SERVER = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
@@ -23,13 +24,7 @@ def check_envelope(target: Target, obj: object) -> Obj:
     resource = target.resource
     if not isinstance(obj, dict):
         raise bad_request(f"the body of the request is not a JSON object but a {type(obj).__name__}")
-    for field, expected in (("apiVersion", resource.group_version), ("kind", resource.kind)):
-        given = obj.setdefault(field, expected)
-        if given != expected:
-            raise bad_request(
-                f"the {'API version' if field == 'apiVersion' else 'kind'} in the data ({given}) does not match the "
-                f"expected {'API version' if field == 'apiVersion' else 'kind'} ({expected})"
-            )
+    _check_kind(obj, resource.group_version, resource.kind)
     metadata = obj.setdefault("metadata", {})
     if metadata is None:
         metadata = obj["metadata"] = {}
@@ -47,8 +42,36 @@ def check_envelope(target: Target, obj: object) -> Obj:
                 f"{metadata['namespace']!r} is not {target.namespace!r}"
             )
     else:
-        metadata.pop("namespace", None)
+        # Clients that fill in a namespace everywhere fill in this one.
+        if metadata.pop("namespace", None) not in (None, "", "default"):
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
     return obj
+
+
+def check_body(target: Target, body: object, group: str, version: str, kind: str) -> Obj:
+    """The body of a subresource with a kind of its own, once it has its shape and is about the object in the URL."""
+    if not isinstance(body, dict):
+        raise bad_request(f"the body of the request must be a JSON object of kind {kind}")
+    _check_kind(body, f"{group}/{version}" if group else version, kind)
+    problems = load_builtin_schema(group, version, kind).validate(body)
+    wrong = [problem for problem in problems if problem.reason == "FieldValueTypeInvalid"]
+    if wrong:
+        raise cannot_be_handled(kind, version, wrong)
+    metadata = body.get("metadata") or {}
+    for field, expected in (("name", target.name), ("namespace", target.namespace)):
+        if metadata.get(field) not in (None, "", expected):
+            raise bad_request(
+                f"the {field} of the object ({metadata[field]}) does not match the {field} on the URL ({expected})"
+            )
+    return body
+
+
+def _check_kind(obj: Obj, group_version: str, kind: str) -> None:
+    """What is left out is filled in: the URL says it, too."""
+    for field, words, expected in (("apiVersion", "API version", group_version), ("kind", "kind", kind)):
+        given = obj.setdefault(field, expected)
+        if given != expected:
+            raise bad_request(f"the {words} in the data ({given}) does not match the expected {words} ({expected})")
 
 
 def begin(target: Target, obj: Obj, *, uid: str, now: datetime) -> None:

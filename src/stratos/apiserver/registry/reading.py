@@ -16,6 +16,7 @@ from stratos.apiserver.registry.status import ApiError, bad_request, invalid, no
 from stratos.apiserver.storage.contract import Listing, Storage, Stored
 from stratos.base.errors import Expired, FieldProblem
 
+_LONGEST_REVISION = 18  # digits that surely fit into 64 bits
 _TOKEN_TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You must start a new list "
     "without the continue parameter."
@@ -105,7 +106,7 @@ def parse_revision(resource_version: str) -> int | None:
     """The number in a ``resourceVersion``; `None` when none was given."""
     if not resource_version:
         return None
-    if not (resource_version.isascii() and resource_version.isdigit()):
+    if not (resource_version.isascii() and resource_version.isdigit()) or len(resource_version) > _LONGEST_REVISION:
         raise ApiError(
             400,
             "BadRequest",

@@ -107,6 +107,17 @@ def invalid(group: str, kind: str, name: str, problems: Sequence[FieldProblem]) 
     )
 
 
+def cannot_be_handled(kind: str, version: str, problems: Sequence[FieldProblem], why: str = "") -> ApiError:
+    """400 for what does not even have the shape of its kind, where a real server fails to decode it."""
+    text = why or ", ".join(dict.fromkeys(f"{problem.field}: {problem.message}" for problem in problems))
+    return ApiError(
+        400,
+        "BadRequest",
+        f'{kind} in version "{version}" cannot be handled as a {kind}: {text}',
+        details={"causes": causes(problems)} if problems else None,
+    )
+
+
 def too_old(message: str) -> ApiError:
     return ApiError(410, "Expired", message)
 

@@ -28,6 +28,7 @@ from stratos.apiserver.registry.status import (
     ApiError,
     already_exists,
     bad_request,
+    cannot_be_handled,
     causes,
     conflict,
     invalid,
@@ -266,6 +267,8 @@ def _shape(resource: Resource, obj: Obj) -> None:
     resource.schema.default(obj)
     if not resource.custom:
         problems = resource.schema.validate(obj)
+        if any(problem.reason == "FieldValueTypeInvalid" for problem in problems):
+            raise cannot_be_handled(resource.kind, resource.version, problems)
         if problems:
             raise invalid(resource.group, resource.kind, str(obj["metadata"].get("name", "")), problems)
     resource.default(obj)
@@ -276,8 +279,6 @@ def report_strictly(resource: Resource, complaints: Sequence[str], options: Writ
     if not complaints or options.field_validation == "Ignore":
         return
     if options.field_validation == "Strict":
-        raise bad_request(
-            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-            f"strict decoding error: {', '.join(complaints)}"
-        )
+        why = f"strict decoding error: {', '.join(complaints)}"
+        raise cannot_be_handled(resource.kind, resource.version, (), why)
     options.warnings.extend(complaints)

@@ -6,7 +6,7 @@ from stratos.apiserver.admission.contract import Admission, AdmissionRequest, Op
 from stratos.apiserver.registry.codec import timestamp
 from stratos.apiserver.registry.requests import Target, WriteOptions
 from stratos.apiserver.registry.resource import Obj
-from stratos.apiserver.registry.status import ApiError, bad_request, invalid
+from stratos.apiserver.registry.status import ApiError, invalid
 from stratos.apiserver.registry.writing import Writer
 from stratos.base.clock import Clock
 from stratos.base.errors import FieldProblem
@@ -18,20 +18,16 @@ class Binder:
         self._clock = clock
         self._admission = admission
 
-    async def bind(self, target: Target, binding: object, options: WriteOptions) -> Obj:
-        if not isinstance(binding, dict) or not isinstance(binding.get("metadata", {}), dict):
-            raise bad_request("the body of the request must be a Binding object")
+    async def bind(self, target: Target, binding: Obj, options: WriteOptions) -> Obj:
         node = _node_of(binding, target.name)
         metadata = binding.get("metadata") or {}
-        if metadata.get("name") not in (None, "", target.name):
-            raise bad_request("the name of the object does not match the name on the URL")
         request = AdmissionRequest(
             Operation.CREATE,
             target.resource,
             target.name,
             target.namespace,
             options.user,
-            {"apiVersion": "v1", "kind": "Binding", **binding},
+            binding,
             subresource="binding",
             dry_run=options.dry_run,
             warnings=options.warnings,
@@ -70,13 +66,12 @@ class Binder:
 
 
 def _node_of(binding: Obj, name: str) -> str:
-    chosen = binding.get("target")
-    chosen = chosen if isinstance(chosen, dict) else {}
+    chosen = binding.get("target") or {}
     problems = []
     if chosen.get("kind") not in (None, "", "Node"):
         message = f'Unsupported value: "{chosen["kind"]}": supported values: "Node", "<empty>"'
         problems.append(FieldProblem("target.kind", "FieldValueNotSupported", message))
-    if not isinstance(chosen.get("name"), str) or not chosen["name"]:
+    if not chosen.get("name"):
         problems.append(FieldProblem("target.name", "FieldValueRequired", "Required value"))
     if problems:
         raise invalid("", "Binding", name, problems)

@@ -13,7 +13,7 @@ from stratos.apiserver.registry.reading import Reader
 from stratos.apiserver.registry.registry import Registry
 from stratos.apiserver.registry.requests import DeleteOptions, ListOptions, Target, WriteOptions
 from stratos.apiserver.registry.resource import Obj
-from stratos.apiserver.registry.status import ApiError, bad_request, forbidden
+from stratos.apiserver.registry.status import ApiError, forbidden
 from stratos.apiserver.registry.writing import Writer
 from stratos.base.clock import Clock
 from stratos.base.selectors import from_label_selector
@@ -33,13 +33,9 @@ class Evictor:
         self._clock = clock
         self._admission = admission
 
-    async def evict(self, target: Target, eviction: object, delete: DeleteOptions, options: WriteOptions) -> Obj:
-        if not isinstance(eviction, dict):
-            raise bad_request("the body of the request must be an Eviction object")
-        if (eviction.get("metadata") or {}).get("name") not in (None, "", target.name):
-            raise bad_request("the name of the object does not match the name on the URL")
+    async def evict(self, target: Target, eviction: Obj, delete: DeleteOptions, options: WriteOptions) -> Obj:
         pod = decode_as(target.resource, await self._reader.get(target))
-        await self._admit(target, {"apiVersion": "policy/v1", "kind": "Eviction", **eviction}, options)
+        await self._admit(target, eviction, options)
         budget = None if _needs_no_budget(pod) else await self._budget_of(target, pod)
         if budget is not None and not _may_ignore(budget, pod):
             await self._charge(target, budget, options)

@@ -9,10 +9,11 @@ from typing import Any
 from stratos.apiserver.admission.contract import Admission, AdmissionRequest, Operation
 from stratos.apiserver.registry.codec import decode_as
 from stratos.apiserver.registry.json_values import copy_json
+from stratos.apiserver.registry.metadata import check_body
 from stratos.apiserver.registry.reading import Reader
 from stratos.apiserver.registry.requests import Target, WriteOptions
 from stratos.apiserver.registry.resource import Obj, ScalePaths
-from stratos.apiserver.registry.status import bad_request, conflict, invalid
+from stratos.apiserver.registry.status import conflict, invalid
 from stratos.apiserver.registry.writing import Writer
 from stratos.base.errors import FieldProblem
 from stratos.base.selectors import from_label_selector
@@ -33,8 +34,11 @@ class Scaler:
     async def change(self, target: Target, change: Callable[[Obj], Any], options: WriteOptions) -> Obj:
         """Replace the Scale by what ``change`` makes of it, and the object's replicas with it."""
         before = await self.get(target)
-        after = change(copy_json(before))
-        _check(after, before, target)
+        after = check_body(target, change(copy_json(before)), "autoscaling", "v1", "Scale")
+        metadata = after.get("metadata") or {}
+        uid = metadata.get("uid")
+        if uid and uid != before["metadata"]["uid"]:
+            raise conflict(target.resource, target.name, f"Precondition failed: UID in precondition: {uid}")
         request = AdmissionRequest(
             Operation.UPDATE,
             target.resource,
@@ -50,7 +54,7 @@ class Scaler:
         await self._admission.mutate(request)
         await self._admission.validate(request)
         wanted = _replicas_of(request.obj or {})
-        expected = (after.get("metadata") or {}).get("resourceVersion") or ""
+        expected = metadata.get("resourceVersion") or ""
 
         def set_replicas(obj: Obj) -> None:
             if expected and expected != obj["metadata"]["resourceVersion"]:
@@ -65,20 +69,6 @@ def _paths(target: Target) -> ScalePaths:
     paths = target.resource.scale
     assert paths is not None, f"{target.resource.group_resource} lists scale without saying where its fields are"
     return paths
-
-
-def _check(scale: object, before: Obj, target: Target) -> None:
-    if not isinstance(scale, dict) or scale.get("kind", "Scale") != "Scale":
-        raise bad_request("the body of the request must be a Scale object")
-    metadata = scale.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise bad_request("metadata: Invalid value: must be an object")
-    for field in ("name", "namespace"):
-        if metadata.get(field) not in (None, "", before["metadata"].get(field)):
-            raise bad_request(f"the {field} of the object does not match the {field} on the URL")
-    uid = metadata.get("uid")
-    if uid and uid != before["metadata"]["uid"]:
-        raise conflict(target.resource, target.name, f"Precondition failed: UID in precondition: {uid}")
 
 
 def _replicas_of(scale: Obj) -> int:

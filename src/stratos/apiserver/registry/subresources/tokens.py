@@ -10,7 +10,7 @@ from stratos.apiserver.registry.reading import Reader
 from stratos.apiserver.registry.requests import Target
 from stratos.apiserver.registry.resource import Obj
 from stratos.apiserver.registry.schema import load_builtin_schema
-from stratos.apiserver.registry.status import ApiError, bad_request, invalid
+from stratos.apiserver.registry.status import ApiError, invalid
 from stratos.base.errors import FieldProblem
 
 _DEFAULT_SECONDS = 3600
@@ -24,11 +24,9 @@ class TokenRequests:
         self._reader = reader
         self._tokens = tokens
 
-    async def issue(self, target: Target, request: object) -> Obj:
+    async def issue(self, target: Target, request: Obj) -> Obj:
         if self._tokens is None:
             raise ApiError(503, "ServiceUnavailable", "this server has no key to sign tokens with")
-        if not isinstance(request, dict):
-            raise bad_request("the body of the request must be a TokenRequest object")
         account = decode_as(target.resource, await self._reader.get(target))
         spec = _checked_spec(request)
         bound = spec.get("boundObjectRef")
