@@ -11,8 +11,12 @@ import msgspec
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
-class Struct(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A frozen record with the API's camelCase names on the wire. Fields that are not named are skipped."""
+class Struct(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+    """A frozen record with the API's camelCase names on the wire. Fields that are not named are skipped.
+
+    Records are trees, so the collector of reference cycles need not look at them: with caches full of them it would
+    halt the process for a good part of a second.
+    """
 
 
 def micro_time(moment: datetime) -> str:

@@ -45,6 +45,11 @@ class SchedulingQueue:
     def __contains__(self, key: str) -> bool:
         return key in self._pods
 
+    @property
+    def has_ready(self) -> bool:
+        """Whether `pop` would return at once."""
+        return bool(self._is_ready)
+
     def put(self, key: str, requirements: PodRequirements) -> None:
         """A pod is new, or asks for something else than before: try it now."""
         self.remove(key)

@@ -29,6 +29,9 @@ from stratos.workloads.scheduler.writes import PodWrites
 
 DEFAULT_SCHEDULER = "default-scheduler"
 
+_TURN_PODS = 32
+_TURN_SECONDS = 0.005
+
 log = get_logger(__name__)
 
 
@@ -38,6 +41,7 @@ class Scheduler:
     def __init__(self, manager: Manager, recorder: EventRecorder, clock: Clock, name: str = DEFAULT_SCHEDULER) -> None:
         self._scheduler_name = name
         self._recorder = recorder
+        self._clock = clock
         self._queue = SchedulingQueue()
         self._writes = PodWrites(manager.client, recorder, clock, name)
         self._blocked: asyncio.Queue[tuple[Pod, str, str]] = asyncio.Queue()
@@ -60,7 +64,7 @@ class Scheduler:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._tell_blocked(tasks), name="tell blocked pods")
                 while True:
-                    self._schedule(tasks, await self._queue.pop())
+                    await self._take_turn(tasks)
                     await asyncio.sleep(0)  # in the middle of a burst, too, writes begin and watches are heard
         finally:
             self._queue.close()
@@ -73,6 +77,15 @@ class Scheduler:
                 continue  # what blocked it has gone since
             if self._writes.tell(tasks, pod, reason, message) and reason != GATED:
                 self._recorder.warning(POD, pod, "FailedScheduling", message)
+
+    async def _take_turn(self, tasks: asyncio.TaskGroup) -> None:
+        """Decide on a few pods in a row: one at a time, each would wait for all else that shares the loop."""
+        self._schedule(tasks, await self._queue.pop())
+        ends = self._clock.monotonic() + _TURN_SECONDS
+        for _ in range(_TURN_PODS - 1):
+            if not self._queue.has_ready or self._clock.monotonic() >= ends:
+                return
+            self._schedule(tasks, await self._queue.pop())
 
     def _schedule(self, tasks: asyncio.TaskGroup, queued: QueuedPod) -> None:
         pod = self._pods.get(queued.key)
