@@ -104,6 +104,24 @@ def test_bare_pods_of_a_removed_node_are_ended_by_force() -> None:
     run(story())
 
 
+def test_pods_of_a_node_that_went_unseen_are_ended_too() -> None:
+    """A controller that was away when the node went gets no news of it: it has to look for itself."""
+
+    async def story() -> None:
+        async with small_cluster("a") as cluster:
+            await cluster.client.create(
+                POD, {"metadata": {"name": "bare", "namespace": "default"}, "spec": template()["spec"]}
+            )
+            await cluster.wait(POD, "default/bare", is_ready)
+            await cluster.stop_controllers()
+            cluster.hosts.silent.add("a")
+            await cluster.client.delete(NODE, "a")
+            cluster.start_controllers()
+            await cluster.wait_until(lambda: cluster.is_gone(POD, "default/bare"))
+
+    run(story())
+
+
 def budget(**spec: Any) -> dict[str, Any]:
     return {
         "apiVersion": "policy/v1",

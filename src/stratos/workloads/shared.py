@@ -76,7 +76,9 @@ class Shared:
         """Only the objects of one name, in all namespaces."""
         return self._manager.cache(kind, field_selector=f"metadata.name={name}")
 
-    def controller(self, name: str, reconcile: Reconcile, *, workers: int = 4) -> Controller:
+    def controller(
+        self, name: str, reconcile: Reconcile, *, workers: int = 4, resync_seconds: float | None = None
+    ) -> Controller:
         async def reconcile_patiently(key: str) -> Requeue | None:
             # What goes away while we work on it is no failure: its deletion is on its way to us.
             try:
@@ -89,7 +91,13 @@ class Shared:
                 raise
 
         return Controller(
-            name, reconcile_patiently, clock=self.clock, rng=self.rng, workers=workers, metrics=self._metrics
+            name,
+            reconcile_patiently,
+            clock=self.clock,
+            rng=self.rng,
+            workers=workers,
+            resync_seconds=resync_seconds,
+            metrics=self._metrics,
         )
 
     def _is_in_leaving_namespace(self, key: str) -> bool:

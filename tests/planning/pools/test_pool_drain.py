@@ -97,6 +97,14 @@ def test_a_pod_that_is_leaving_keeps_its_own_grace() -> None:
     assert plan.delete == ("default/stuck",)
 
 
+def test_a_pod_whose_end_nobody_confirms_is_not_waited_for() -> None:
+    """A dead kubelet confirms nothing, ever; without the machine's end the pod would hold it up for good."""
+    stuck = a_pod("stuck", node="n", leaving_since=NOW - timedelta(minutes=3))
+
+    assert drain(stuck, force=False).done
+    assert not drain(a_pod("slow", node="n", leaving_since=NOW - timedelta(minutes=1)), force=False).done
+
+
 pods = st.builds(
     a_pod,
     name=st.sampled_from(["a", "b", "c"]),

@@ -20,6 +20,9 @@ from stratos.planning.scheduling.selection import compile_label_selector
 
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
+CONFIRMATION_LIMIT = timedelta(minutes=2)
+"""How long after a pod's grace its node may take to confirm its end. One whose kubelet is dead never does."""
+
 
 @dataclass(frozen=True, slots=True)
 class DrainPlan:
@@ -64,7 +67,13 @@ def plan_drain(
         protector = protecting_budget(pod, budgets)
         if pod.metadata.deletion_timestamp is not None:
             # A disruption it has been granted already, so no budget is asked again; its own grace may still run.
-            (delete if overdue and now >= pod.metadata.deletion_timestamp else leaving).append(key)
+            ends = pod.metadata.deletion_timestamp
+            if overdue and now >= ends:
+                delete.append(key)
+            elif now < ends + CONFIRMATION_LIMIT:
+                leaving.append(key)
+            else:
+                report.append(f"{key} is not waited for: nobody on its node confirms that it has ended")
         elif not overdue:
             evict.append(key)
         elif protector is None:

@@ -14,6 +14,7 @@ from stratos.workloads.shared import BY_NODE, Shared
 
 FINISHED_PODS_MAX = 12_500
 _SWEEP_SECONDS = 60.0
+_PATROL_SECONDS = 20.0
 _FINISHED = "finished"
 _SWEEP = "finished pods"  # no pod's key: keys have a slash
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,7 +28,8 @@ class PodGarbageLoop:
         shared.pods.add_index(_FINISHED, _if_finished)
 
     def controller(self) -> Controller:
-        controller = self._shared.controller("pod-garbage", self.reconcile)
+        # Looked for again and again: a node that went while nobody watched is never heard of.
+        controller = self._shared.controller("pod-garbage", self.reconcile, resync_seconds=_PATROL_SECONDS)
 
         def node_changed(event: CacheEvent[Node]) -> None:
             if event.change is Change.DELETED:
