@@ -268,6 +268,7 @@ class FaultyTransport(InProcessTransport):
         self._rng = rng
         self._one_in = one_in
         self._late_seconds = late_seconds
+        self.later_seconds: dict[str, float] = {}  # by path: how much later than others
         self.deletions = 0  # asked for, whatever became of them
 
     async def request(self, method: str, path: str, **rest: Any) -> Response:
@@ -283,11 +284,12 @@ class FaultyTransport(InProcessTransport):
     @asynccontextmanager
     async def stream(self, method: str, path: str, **rest: Any) -> AsyncIterator[StreamResponse]:
         async with super().stream(method, path, **rest) as stream:
-            yield StreamResponse(stream.status, stream.headers, self._late(stream.chunks))
+            seconds = self._late_seconds + self.later_seconds.get(path, 0.0)
+            yield StreamResponse(stream.status, stream.headers, self._late(stream.chunks, seconds))
 
-    async def _late(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _late(self, chunks: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
         async for chunk in chunks:
-            await asyncio.sleep(self._late_seconds)
+            await asyncio.sleep(seconds)
             yield chunk
 
 

@@ -116,6 +116,7 @@ def test_pods_of_a_node_that_went_unseen_are_ended_too() -> None:
             await cluster.stop_controllers()
             cluster.hosts.silent.add("a")
             await cluster.client.delete(NODE, "a")
+            cluster.controllers.later_seconds["/api/v1/nodes"] = 1.0  # pods are known before nodes are
             cluster.start_controllers()
             await cluster.wait_until(lambda: cluster.is_gone(POD, "default/bare"))
 
