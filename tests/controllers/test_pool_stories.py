@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_a15_of_two_pools_that_match_only_one_acts() -> None:
     """A pod that selects neither by name could be served by both."""
 
     async def plot(story: Story) -> None:
-        shared = {"template": {"labels": {"team": "a"}}}
+        shared: dict[str, Any] = {"template": {"labels": {"team": "a"}}}
         for name in ("blue", "green"):
             await story.add_filled_pool(name, **shared)
         await story.add_pod(selector={"team": "a"})

@@ -92,7 +92,7 @@ def test_a13_pods_without_requests_are_as_large_as_the_pool_says_or_get_a_machin
     """Nobody else can know how many of them share a machine."""
 
     async def plot(story: Story) -> None:
-        scale_up = {"scaleUp": {"defaultPodResources": defaults}} if defaults else {}
+        scale_up: dict[str, Any] = {"scaleUp": {"defaultPodResources": defaults}} if defaults else {}
         await story.client.create(
             SIM_NODE_CLASS, {"metadata": {"name": "xlarge"}, "spec": {"instanceType": "m5.xlarge"}}
         )

@@ -67,7 +67,8 @@ def test_a24_listed_images_are_on_disk_before_a_machine_stands_by_and_are_not_pu
 
 def test_a27_a_model_server_that_takes_a_quarter_of_an_hour_cold_serves_within_two_minutes() -> None:
     """Cold: three minutes to launch, ten to pull, a minute and a half to load. Warm: only the load, and a start."""
-    cold, warm = {}, {}
+    cold: dict[str, float] = {}
+    warm: dict[str, float] = {}
 
     async def serve(story: Story, seconds: dict[str, float]) -> None:
         await story.add_pod()
