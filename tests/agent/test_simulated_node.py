@@ -127,7 +127,7 @@ def test_listed_images_are_on_disk_before_the_node_says_so() -> None:
     run(main())
 
 
-def test_an_image_that_cannot_be_pulled_is_named() -> None:
+def test_a25_an_image_that_cannot_be_pulled_is_named() -> None:
     """A failed warm-up must be told from a slow one: the reference system could only wait for its timeout."""
 
     async def main() -> None:
@@ -149,7 +149,7 @@ def test_an_image_that_cannot_be_pulled_is_named() -> None:
         ("none:1", ImagePullPolicy.BEST_EFFORT, True),
     ],
 )
-def test_a_host_turns_itself_off_once_it_is_prepared(image: str, policy: ImagePullPolicy, turns_off: bool) -> None:
+def test_a06_a_host_turns_itself_off_once_it_is_prepared(image: str, policy: ImagePullPolicy, turns_off: bool) -> None:
     async def main() -> None:
         async with a_world() as world:
             machine_id = await world.launch(
@@ -178,7 +178,7 @@ def test_a_host_turns_itself_off_on_its_first_boot_only() -> None:
     run(main())
 
 
-def test_what_the_boot_script_fetched_is_still_there_after_a_stop() -> None:
+def test_a28_what_the_boot_script_fetched_is_still_there_after_a_stop() -> None:
     """Model weights are fetched once, before the node joins, and then belong to the disk."""
     script = "#!/bin/bash\nsystemctl enable something\nsleep 20\nprefetch /models/llama 40Gi\n"
 

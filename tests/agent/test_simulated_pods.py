@@ -45,7 +45,7 @@ def test_a_pod_runs_with_an_address_and_all_conditions() -> None:
     run(main())
 
 
-def test_an_image_is_pulled_once_for_all_the_pods_of_a_disk() -> None:
+def test_a24_an_image_is_pulled_once_for_all_the_pods_of_a_disk() -> None:
     """What standby machines are for: 30 GB take five minutes the first time, and none after a stop and a start."""
 
     async def main() -> None:
@@ -69,7 +69,7 @@ def test_an_image_is_pulled_once_for_all_the_pods_of_a_disk() -> None:
     run(main())
 
 
-def test_a_language_model_serves_within_two_minutes_on_a_warm_machine() -> None:
+def test_a27_a_language_model_serves_within_two_minutes_on_a_warm_machine() -> None:
     """Cold, it takes a boot, ten minutes of download and ninety seconds of loading."""
     image, load = "llama-3:70b", {LOAD_SECONDS: "90"}
 
@@ -195,7 +195,7 @@ def test_a_model_is_ready_after_it_was_loaded() -> None:
     run(main())
 
 
-def test_the_second_run_on_a_disk_finds_the_cache_of_the_first() -> None:
+def test_a19_the_second_run_on_a_disk_finds_the_cache_of_the_first() -> None:
     async def main() -> None:
         async with a_world() as world:
             machine_id = await a_ready_world_runs(world)

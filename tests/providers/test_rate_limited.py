@@ -36,7 +36,7 @@ def a_limited_cloud(
 
 
 @given(qps=st.floats(0.5, 50), burst=st.integers(1, 20), calls=st.integers(1, 60))
-def test_no_window_of_time_sees_more_calls_than_rate_and_burst_allow(qps: float, burst: int, calls: int) -> None:
+def test_a44_no_window_of_time_sees_more_calls_than_rate_and_burst_allow(qps: float, burst: int, calls: int) -> None:
     async def main() -> list[float]:
         cloud, limited, _ = a_limited_cloud(qps=qps, burst=burst)
         await asyncio.gather(*(limited.describe([]) for _ in range(calls)))
@@ -50,7 +50,33 @@ def test_no_window_of_time_sees_more_calls_than_rate_and_burst_allow(qps: float,
             assert last - first + 1 <= burst + (moments[last] - moments[first]) * qps + 1e-6
 
 
-def test_a_throttled_call_is_asked_again_ever_more_slowly_until_it_succeeds() -> None:
+def test_starts_go_before_refills_and_tags_come_last() -> None:
+    """Pods wait for machines that start. A refill of hundreds may be queued up in front of them, as far as it goes."""
+
+    async def main() -> list[str]:
+        cloud, limited, _ = a_limited_cloud(qps=10, burst=1)
+        waiting = [limited.tag("i-none", {}), limited.describe([]), limited.describe([]), limited.start("i-none", "t")]
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return [call.operation for call in cloud.calls]
+
+    assert run(main()) == ["tag", "start", "describe", "describe"]  # the first found nobody in front of it
+
+
+def test_a_turn_that_nobody_waits_for_any_more_goes_to_the_next() -> None:
+    async def main() -> list[float]:
+        cloud, limited, _ = a_limited_cloud(qps=0.1, burst=1)
+        await limited.describe([])
+        leaving, staying = (asyncio.create_task(limited.describe([])) for _ in range(2))
+        await asyncio.sleep(5)
+        leaving.cancel()
+        await staying
+        return [call.at_seconds for call in cloud.calls]
+
+    first, second = run(main())
+    assert second - first == pytest.approx(10)
+
+
+def test_a44_a_throttled_call_is_asked_again_ever_more_slowly_until_it_succeeds() -> None:
     refusals = iter([True] * 5)
 
     def throttle(moment: CallMoment, operation: str, target: str) -> None:

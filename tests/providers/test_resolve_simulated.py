@@ -73,7 +73,7 @@ def test_the_classes_of_the_examples_are_ready_at_once(manifest: Mapping[str, An
     assert resolved.instance_profile == f"stratos-prod-{manifest['metadata']['name']}"
 
 
-def test_the_newest_image_that_matches_wins() -> None:
+def test_a40_the_newest_image_that_matches_wins() -> None:
     account = default_account(CATALOG)
     account.images += [
         an_image("old", 1, tags={"team": "ml"}),
@@ -110,7 +110,7 @@ NO_MATCH = FailureReason.NO_MATCHING_RESOURCES
         ({"role": None, "iamInstanceProfile": "absent"}, NodeClassPart.INSTANCE_PROFILE, NO_MATCH, "absent"),
     ],
 )
-def test_each_part_fails_alone_and_says_why(
+def test_a40_each_part_fails_alone_and_says_why(
     spec: Mapping[str, Any], part: NodeClassPart, reason: FailureReason, named: str
 ) -> None:
     account = default_account(CATALOG)

@@ -173,7 +173,7 @@ def test_timings_can_be_set_by_type_and_by_class() -> None:
 # --- machines ---
 
 
-def test_software_runs_from_boot_to_stop_and_finds_its_disk_again() -> None:
+def test_a18_software_runs_from_boot_to_stop_and_finds_its_disk_again() -> None:
     async def main() -> None:
         boots = Boots()
         cloud = a_cloud(software=boots)
