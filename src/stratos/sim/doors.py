@@ -58,6 +58,10 @@ class Life:
     dead: bool = False
     streams: dict[_Stream, None] = field(default_factory=dict)
 
+    async def wait_for_ever_if_dead(self) -> None:
+        if self.dead:
+            await never()
+
 
 class Doors:
     """All doors of a run, and the levers by which faults work them."""
@@ -99,22 +103,21 @@ class Doors:
 
     async def through(self, life: Life, doing: str, call: Callable[[], Awaitable[T]], *, risky: bool) -> T:
         """Make a call, unless its component is dead or dies of it."""
-        if life.dead:
-            await never()
-        doomed = risky and self._is_doomed(life)
-        if doomed and doomed is DeathMoment.BEFORE:
+        await life.wait_for_ever_if_dead()
+        doom = self._doom_of(life) if risky else None
+        if doom is DeathMoment.BEFORE:
             await self.die(life, f"before {doing}")
         # What has been sent takes effect even if the sender does not live to see it.
         sent = asyncio.ensure_future(call())
         sent.add_done_callback(_retrieve)
         answer = await asyncio.shield(sent)
-        if doomed:
+        if doom is DeathMoment.AFTER:
             await self.die(life, f"after {doing}")
-        if life.dead:
-            await never()
+        await life.wait_for_ever_if_dead()
         return answer
 
-    def _is_doomed(self, life: Life) -> DeathMoment | None:
+    def _doom_of(self, life: Life) -> DeathMoment | None:
+        """Whether the call that comes is the last one, and where in it the component dies."""
         doom = life.doom
         if doom is None:
             return None
@@ -178,8 +181,7 @@ class _ApiDoor:
     async def stream(
         self, method: str, path: str, *, query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING
     ) -> AsyncIterator[StreamResponse]:
-        if self._life.dead:
-            await never()
+        await self._life.wait_for_ever_if_dead()
         self._check_server(method, path)
         async with self._transport.stream(method, path, query=query, headers=headers) as opened:
             stream = _Stream(self._doors, self._life, path, opened.chunks)
@@ -220,8 +222,7 @@ class _Stream:
             self._reading.cancel()
 
     async def __anext__(self) -> bytes:
-        if self._life.dead:
-            await never()
+        await self._life.wait_for_ever_if_dead()
         self._reading = asyncio.ensure_future(self._read())
         try:
             return await self._reading
