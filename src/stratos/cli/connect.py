@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from stratos.apis.meta import Kind, KubeObject
 from stratos.base.clock import Clock
-from stratos.base.errors import StratosError
+from stratos.base.errors import NotFound, StratosError
 from stratos.kube.client import Client
 from stratos.kube.http import AiohttpTransport
 from stratos.kube.kubeconfig import ClusterAccess, find_access, load_kubeconfig
@@ -36,6 +36,17 @@ async def connected(kubeconfig: Path | None) -> AsyncIterator[Client]:
         yield Client(transport)
     finally:
         await transport.close()
+
+
+@contextmanager
+def needing_pools() -> Iterator[None]:
+    """Around the first request for pools: says what is missing in a cluster that has never heard of them."""
+    try:
+        yield
+    except NotFound as error:
+        raise NotFound(
+            "this cluster knows no NodePools", hint="install Stratos there: stratos crds | kubectl apply -f -"
+        ) from error
 
 
 async def set_watch(client: Client) -> Clock:

@@ -17,7 +17,7 @@ from stratos.apis.nodepool import NODE_POOL
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from stratos.base.clock import Clock
 from stratos.base.errors import Invalid, NotFound, StratosError, Unavailable
-from stratos.cli.connect import connected, set_watch
+from stratos.cli.connect import connected, needing_pools, set_watch
 from stratos.cli.explaining.node import tell_node, tell_unmanaged_node
 from stratos.cli.explaining.pod import tell_pod
 from stratos.cli.explaining.pool import tell_pool
@@ -144,12 +144,8 @@ def _name(obj: KubeObject) -> str:
 @asynccontextmanager
 async def _looking(client: Client, clock: Clock) -> AsyncIterator[Lookout]:
     """The pools and all that decides about them, seen once and then followed for the length of the block."""
-    try:
+    with needing_pools():
         await client.list(NODE_POOL, limit=1)
-    except NotFound as error:
-        raise NotFound(
-            "this cluster knows no NodePools", hint="install Stratos there: stratos crds | kubectl apply -f -"
-        ) from error
     manager = Manager(client, rng=random.Random())
     lookout = outside_lookout(manager, clock=clock)
     following = asyncio.create_task(manager.run(), name="lookout")

@@ -6,11 +6,13 @@ import asyncio
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, TextIO, cast
 
 from rich.console import Console
+from rich.file_proxy import FileProxy
 from rich.live import Live
 
 from stratos.apis.nodeclaim import NODE_CLAIM
@@ -18,16 +20,14 @@ from stratos.apis.nodepool import NODE_POOL
 from stratos.apis.pod import POD
 from stratos.base.clock import Clock
 from stratos.base.errors import Invalid
-from stratos.cli.applying import apply_manifests
+from stratos.cli.applying import Refused, apply_each
 from stratos.cli.manifests import Manifest, read_manifests
 from stratos.cli.view import ClusterView
+from stratos.kube.client import Client
 from stratos.kube.controller import Manager
-from stratos.telemetry.logs import configure, get_logger
+from stratos.telemetry.logs import configure
 from stratos.wiring.clock import HurriedLoop
-from stratos.wiring.cluster import Cluster
 from stratos.wiring.kept import KeptCluster, kept_cluster
-
-log = get_logger(__name__)
 
 _FRAMES_PER_SECOND = 4
 
@@ -44,41 +44,86 @@ async def _up(speed: float, directory: Path, port: int, manifests: Sequence[Mani
     stopping = _stop_on_signals()
     console = Console()
     async with kept_cluster(directory, port=port, speed=speed) as kept:
-        configure(sys.stderr, clock=kept.clock, level="WARNING" if console.is_terminal else "INFO")
+        _configure_logs(console, kept.clock)
         _greet(console, kept, speed)
-        for applied in await apply_manifests(kept.cluster.admin, manifests):
-            console.print(f"{applied.manifest.title} applied", highlight=False)
-            for note in applied.manifest.notes:
-                console.print(f"  note: {note}", highlight=False)
-        async with _observing(kept.cluster) as view:
+        async with _observing(kept, speed) as view:
+            await _until(stopping, _apply(console, kept.cluster.admin, manifests))
             if console.is_terminal:
                 await _show(console, view, kept.clock, speed, stopping)
             else:
                 view.tell_changes()
                 await stopping.wait()
-        console.print("stopping …", highlight=False)
-    console.print(f"stopped; `stratos up --data-dir {directory}` goes on from here", highlight=False)
+        _say(console, "stopping; Ctrl-C again does not wait for what is under way")
+    _say(console, f"stopped; stratos up --data-dir {directory} goes on from here")
 
 
 def _stop_on_signals() -> asyncio.Event:
+    """The first signal asks to stop; from then on they do what they always do, so that the second one ends it."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        stopping.set()
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+    for number in signals:
+        loop.add_signal_handler(number, stop)
     return stopping
 
 
+async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, unless told to stop before it is done."""
+    stopped = asyncio.create_task(stopping.wait(), name="stop")
+    working = asyncio.create_task(work, name="apply manifests")
+    await asyncio.wait({stopped, working}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopped, working):
+        task.cancel()
+    await asyncio.wait({stopped, working})
+    if not working.cancelled():
+        working.result()
+
+
+def _configure_logs(console: Console, clock: Clock) -> None:
+    """On the terminal of the view, lines go above it, and only those that matter."""
+    if not console.is_terminal:
+        configure(sys.stderr, clock=clock)
+    elif sys.stderr.isatty():
+        configure(cast(TextIO, FileProxy(console, sys.stderr)), clock=clock, level="WARNING")
+    else:
+        configure(sys.stderr, clock=clock)
+
+
 def _greet(console: Console, kept: KeptCluster, speed: float) -> None:
-    hurry = f", {speed:g} times as fast as real time" if speed != 1 else ""
-    console.print(f"Kubernetes API at {kept.url}, with a simulated cloud{hurry}", highlight=False)
-    console.print(f"export KUBECONFIG={kept.kubeconfig}", highlight=False, soft_wrap=True)
+    _say(console, f"Kubernetes API at {kept.url}, with a simulated cloud")
+    if speed != 1:
+        _say(console, f"{speed:g} times as fast as real time: the cluster's clock runs ahead of yours")
+    _say(console, f"export KUBECONFIG={kept.kubeconfig}")
+
+
+async def _apply(console: Console, client: Client, manifests: Sequence[Manifest]) -> None:
+    """What is refused is told, and the cluster goes on: it can be mended and applied again with kubectl."""
+    async for outcome in apply_each(client, manifests):
+        if isinstance(outcome, Refused):
+            print(outcome.error.explain(), file=sys.stderr, flush=True)
+            continue
+        _say(console, f"{outcome.manifest.title} applied")
+        for note in outcome.manifest.notes:
+            _say(console, f"  note: {note}")
+
+
+def _say(console: Console, text: str) -> None:
+    """One line, however long: it may be copied, or read by a program."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @asynccontextmanager
-async def _observing(cluster: Cluster) -> AsyncIterator[ClusterView]:
+async def _observing(kept: KeptCluster, speed: float) -> AsyncIterator[ClusterView]:
     """A view that follows the cluster for the length of the block."""
-    manager = Manager(cluster.admin, rng=random.Random())
-    view = ClusterView(manager.cache(NODE_POOL), manager.cache(NODE_CLAIM), manager.cache(POD))
+    manager = Manager(kept.cluster.admin, rng=random.Random())
+    title = kept.url if speed == 1 else f"{kept.url} (×{speed:g})"
+    view = ClusterView(title, manager.cache(NODE_POOL), manager.cache(NODE_CLAIM), manager.cache(POD))
     following = asyncio.create_task(manager.run(), name="view")
     try:
         await manager.wait_synced()
@@ -90,10 +135,10 @@ async def _observing(cluster: Cluster) -> AsyncIterator[ClusterView]:
 
 async def _show(console: Console, view: ClusterView, clock: Clock, speed: float, stopping: asyncio.Event) -> None:
     """Redraw until told to stop; real seconds, however hurried the cluster is."""
-    with Live(view.render(clock.now()), console=console, auto_refresh=False) as live:
+    with Live(view.at(clock.now()), console=console, auto_refresh=False) as live:
         while not stopping.is_set():
             try:
                 async with asyncio.timeout(speed / _FRAMES_PER_SECOND):
                     await stopping.wait()
             except TimeoutError:
-                live.update(view.render(clock.now()), refresh=True)
+                live.update(view.at(clock.now()), refresh=True)

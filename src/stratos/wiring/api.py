@@ -48,6 +48,7 @@ class ApiSecrets:
 
     authority_pem: str  # signs client certificates
     service_account_key_pem: str
+    clock: Clock | None = None  # by which certificates are judged; None: the cluster's own, which may be hurried
 
 
 class EmbeddedApi:
@@ -77,7 +78,7 @@ class EmbeddedApi:
             authenticator=RequestAuthenticator(
                 tokens=StaticTokens(users),
                 service_accounts=accounts,
-                certificates=ClientCertificates(secrets.authority_pem, clock) if secrets else None,
+                certificates=ClientCertificates(secrets.authority_pem, secrets.clock or clock) if secrets else None,
             ),
             authorizer=authorizer,
             admission=build_admission(observed, authorizer, ids, caller=webhook_caller),

@@ -8,9 +8,11 @@ that were up boot again, as after a power failure.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +25,7 @@ from stratos.apiserver.auth.kubeconfig import kubeconfig, write_kubeconfig
 from stratos.apiserver.http.serving import TlsFiles, serving
 from stratos.apiserver.storage.sqlite import open_sqlite
 from stratos.base.clock import Clock
-from stratos.base.errors import Invalid
+from stratos.base.errors import Conflict, Invalid
 from stratos.base.ids import SeededIds
 from stratos.wiring.api import ApiSecrets
 from stratos.wiring.clock import HurriedClock, SystemClock
@@ -48,6 +50,13 @@ async def kept_cluster(directory: Path, *, port: int, speed: float = 1.0) -> Asy
     With a ``speed`` other than 1 the running event loop must be a `HurriedLoop` of the same speed.
     """
     files = _Files(directory)
+    with files.locked():
+        async with _kept_cluster(directory, files, port, speed) as kept:
+            yield kept
+
+
+@asynccontextmanager
+async def _kept_cluster(directory: Path, files: _Files, port: int, speed: float) -> AsyncIterator[KeptCluster]:
     clock = files.clock(speed)
     certificates = CertificateStore(directory / "pki", SystemClock())
     authority = certificates.authority()
@@ -60,7 +69,7 @@ async def kept_cluster(directory: Path, *, port: int, speed: float = 1.0) -> Asy
         ids=SeededIds(chance),
         rng=chance,
         options=ClusterOptions(root_certificate_pem=authority.certificate_pem),
-        secrets=ApiSecrets(authority.certificate_pem, certificates.service_account_key()),
+        secrets=ApiSecrets(authority.certificate_pem, certificates.service_account_key(), SystemClock()),
         webhook_caller=webhooks,
     )
     files.restore_cloud(cluster)
@@ -85,10 +94,32 @@ class _Files:
     """What is kept beside the objects."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise Invalid(f"cannot keep a cluster in {directory}: {error.strerror}") from error
         self.kubeconfig = directory / "kubeconfig"
         self._cloud = directory / "cloud.json"
         self._clock = directory / "clock"
+        self._lock = directory / "lock"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Held by one process at a time. The system lets go of it when the process ends, however it ends."""
+        with self._lock.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                holder = file.read().strip()
+                raise Conflict(
+                    f"{self._lock.parent} is in use by another stratos up" + (f", process {holder}" if holder else ""),
+                    hint="stop it, or choose another folder with --data-dir",
+                ) from error
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
 
     def clock(self, speed: float) -> Clock:
         """Never earlier than the cluster has been before, or its objects would come from the future."""

@@ -55,15 +55,18 @@ def tell_node(scene: Scene, machine: PoolMachine, pool: NodePool) -> Story:
 
 def _state_words(scene: Scene, claim: NodeClaim) -> str:
     since = claim.status.state_since or claim.metadata.creation_timestamp
-    for_ = f" for {human_duration((scene.taken_at - since).total_seconds())}" if since else ""
-    words = {
-        None: "has been asked for",
-        NodeState.WARMUP: "has been prepared",
-        NodeState.STANDBY: "has stood by, stopped,",
-        NodeState.RUNNING: "has been in service",
-        NodeState.TERMINATING: "has been leaving service",
-    }
-    return words[claim.status.state] + for_
+    age = human_duration((scene.taken_at - since).total_seconds()) if since else "some time"
+    match claim.status.state:
+        case None:
+            return f"was asked for {age} ago"
+        case NodeState.WARMUP:
+            return f"has been in preparation for {age}"
+        case NodeState.STANDBY:
+            return f"has been standing by, stopped, for {age}"
+        case NodeState.RUNNING:
+            return f"has been in service for {age}"
+        case NodeState.TERMINATING:
+            return f"has been leaving service for {age}"
 
 
 def _facts(machine: PoolMachine) -> dict[str, Value]:
@@ -113,9 +116,7 @@ def _steps(claim: NodeClaim) -> Iterator[Step]:
     if status.ready_at is not None:
         yield Step(status.ready_at, "ready", "its node was last ready for pods")
     if claim.spec.decision is not None:
-        yield Step(
-            claim.spec.decision.at, "decided", f"{claim.spec.wanted} wanted: {decision_words(claim.spec.decision)}"
-        )
+        yield Step(claim.spec.decision.at, "decided", f"{claim.spec.wanted} is wanted ({claim.spec.decision.reason})")
     if since := _empty_since(claim):
         yield Step(since, "empty", "its last pod left, or it came into service without one")
 
@@ -136,7 +137,7 @@ def _why(claim: NodeClaim) -> tuple[str, ...]:
     decision = claim.spec.decision
     if decision is None:
         return ()
-    whom = (f"for {', '.join(decision.pods)}",) if decision.pods else ()
+    whom = (f"it was for {', '.join(decision.pods)}",) if len(decision.pods) > 1 else ()
     return (f"{claim.spec.wanted} is wanted. {decision_words(decision)}", *whom, *decision.rejected)
 
 

@@ -34,6 +34,10 @@ _PATH_WORDS = {
     COLD: "a machine was launched cold",
     RUNNING: "its node was running already",
 }
+_WHY_THAT_ONE = {
+    WARM: "standby machines go first, and of them the one last in service: its caches are the freshest",
+    COLD: "no machine stood by that could have served it",
+}
 
 
 def tell_pod(scene: Scene, pod: Pod, events: Sequence[Event] = (), started_at: datetime | None = None) -> Story:
@@ -57,7 +61,7 @@ def _tell_placed(scene: Scene, pod: Pod, events: Sequence[Event], started_at: da
         headline=f"pod {pod.metadata.key} {_doing(pod)} {pod.spec.node_name}{_waited(pod, steps, path)}",
         facts=_facts(scene, pod, claim, steps, path),
         steps=steps,
-        reasons=_why_there(pod, claim),
+        reasons=_why_there(pod, claim, path),
         rejected=_other_pools(scene, pod, claim.spec.pool) if claim is not None else (),
         hint="" if started_at or pod.finished else _hint_for_starting(scene, pod),
     )
@@ -92,19 +96,18 @@ def _path(pod: Pod, claim: NodeClaim) -> str:
     return WARM if was_woken(claim) else COLD
 
 
-def _why_there(pod: Pod, claim: NodeClaim | None) -> tuple[str, ...]:
+def _why_there(pod: Pod, claim: NodeClaim | None, path: str | None) -> tuple[str, ...]:
     if claim is None:
         return (f"no NodePool looks after {pod.spec.node_name}: the scheduler found room there",)
     decision = claim.spec.decision
-    if decision is None:
-        return ()
-    if pod.metadata.key in decision.pods:
-        others = tuple(key for key in decision.pods if key != pod.metadata.key)
-        shared = (f"the same machine serves {', '.join(others)}",) if others else ()
-        return (decision_words(decision), *shared, *decision.rejected)
+    if decision is None or pod.metadata.key not in decision.pods:
+        return ("the scheduler found room there: no machine was brought into service for this pod",)
+    others = ", ".join(key for key in decision.pods if key != pod.metadata.key)
     return (
-        f"the scheduler found room on {pod.spec.node_name}: no machine was brought into service for this pod",
-        f"of {claim.metadata.name} it was last decided: {decision_words(decision)}",
+        decision_words(decision),
+        *((_WHY_THAT_ONE[path],) if path in _WHY_THAT_ONE else ()),
+        *((f"it was brought into service for {others}, too",) if others else ()),
+        *decision.rejected,
     )
 
 
@@ -241,9 +244,7 @@ def _machine_steps(pod: Pod, claim: NodeClaim) -> Iterator[Step]:
     """What the machine did; what it did before the pod was there is dropped by the caller."""
     status, decision = claim.status, claim.spec.decision
     if decision is not None and pod.metadata.key in decision.pods:
-        yield Step(
-            decision.at, "decided", f"pool {claim.spec.pool} decided on {claim.metadata.name}: {decision.message}"
-        )
+        yield Step(decision.at, "decided", f"pool {claim.spec.pool} acted: {claim.metadata.name} is to serve it")
     if status.launched_at is not None:
         yield Step(status.launched_at, "launched", f"the cloud launched {machine_words(claim)}")
     if joined := condition_time(status.conditions, ClaimCondition.REGISTERED):

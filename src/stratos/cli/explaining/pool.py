@@ -118,5 +118,7 @@ def _shortened(lines: Sequence[str]) -> tuple[str, ...]:
 def _hint(scene: Scene, look: PoolSnapshot) -> str:
     if look.waiting or look.problem is not None:
         return hint_for_left_waiting(look)
-    unserved = [asks for key, asks in scene.asks.items() if scene.choice.choose(key, asks).pool is None]
-    return hint_for_unserved(unserved[0], scene.offers) if unserved else ""
+    for key, asks in sorted(scene.asks.items()):
+        if scene.choice.choose(key, asks).pool is None:
+            return f"for {key}: {hint_for_unserved(asks, scene.offers)}"
+    return ""
