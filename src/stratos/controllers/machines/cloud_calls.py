@@ -26,9 +26,6 @@ from stratos.planning.pools.images import images_of_workloads
 from stratos.planning.pools.lifecycle import step_through
 from stratos.planning.pools.machine import wake_refused
 from stratos.providers.contract import Machine, MachineGone, MachineState, Provider
-from stratos.telemetry.logs import get_logger
-
-log = get_logger(__name__)
 
 
 class PlanOverturned(Exception):
@@ -147,10 +144,3 @@ class CloudCalls:
             await self._ledger.note(claim, ClaimCondition.ENDED, False, type(error).__name__, error.message)
             raise
         self._sightings.note(claim.metadata.name, MachineState.SHUTTING_DOWN)
-
-    async def tag(self, claim: NodeClaim, tags: dict[str, str]) -> None:
-        """Tags that change inform people; nothing waits for them."""
-        try:
-            await self._provider.tag(claim.status.instance_id, tags)
-        except StratosError as error:
-            log.warning("machine could not be tagged", machine=claim.status.instance_id, reason=error.message)

@@ -31,6 +31,7 @@ from stratos.controllers.machines.ledger import Ledger
 from stratos.controllers.machines.metrics import MachineMetrics
 from stratos.controllers.machines.node_writes import NodeWrites
 from stratos.controllers.machines.sightings import Sightings
+from stratos.controllers.machines.tags import TagWriter
 from stratos.controllers.machines.workloads import Workloads
 from stratos.kube.backoff import Backoff
 from stratos.kube.cache import Cache, CacheEvent
@@ -55,7 +56,7 @@ class MachineSettings:
     cluster_name: str
     poll_seconds: float = 2.0  # how often machines between two states are looked at
     survey_seconds: float = 60.0  # how often all are
-    workers: int = 64  # each may wait for the cloud
+    workers: int = 512  # each may wait for its turn at the cloud, and no start should wait for a worker
 
 
 def machine_controller(
@@ -80,7 +81,7 @@ def machine_controller(
         registry=registry,
         metrics=controller_metrics,
     )
-    runnables: tuple[Runnable, ...] = (machines.sightings, machines.controller)
+    runnables: tuple[Runnable, ...] = (machines.sightings, machines.tags, machines.controller)
     manager.add(*runnables)
     return runnables
 
@@ -137,6 +138,7 @@ class _Machines:
         )
         self._ledger = Ledger(manager.client, self._claims, clock=clock, metrics=self._metrics)
         self._node_writes = NodeWrites(manager.client, self._nodes)
+        self.tags = TagWriter(provider)
         self._cloud = CloudCalls(
             provider,
             self._ledger,
@@ -239,7 +241,7 @@ class _Machines:
                 case steps.Terminate():
                     await self._cloud.terminate(look.claim)
                 case steps.Tag(tags):
-                    await self._cloud.tag(look.claim, tags)
+                    self.tags.write(look.claim.status.instance_id, tags)
                 case steps.Shape(shape):
                     if look.node is not None:
                         await self._node_writes.shape(look.node, shape)

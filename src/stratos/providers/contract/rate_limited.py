@@ -1,8 +1,8 @@
 """A provider that is asked no faster than it likes, and asked again when it says it was too fast.
 
 Clouds throttle by account: a controller that hammers on after the first refusal locks out everyone beside it. So calls
-wait for a token bucket first, and after a `Throttled` for a pause that doubles, spread by chance. Whatever else goes
-wrong is the caller's to decide about.
+wait for their turn first, and after a `Throttled` for a pause that doubles, spread by chance. Starts go first, since
+pods wait for them, and tags last. Whatever else goes wrong is the caller's to decide about.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from stratos.base.errors import StratosError, Throttled
 from stratos.providers.contract.machine import Interruption, LaunchRequest, Machine, MachineShape
 from stratos.providers.contract.node_class import ResolvedNodeClass
 from stratos.providers.contract.provider import Provider
+from stratos.providers.contract.turns import Turns, Urgency
 
 T = TypeVar("T")
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 _ATTEMPTS = 10
+_URGENCY = {"start": Urgency.PODS_WAIT, "tag": Urgency.FOR_THE_RECORD}
 
 
 class ProviderMetrics:
@@ -61,12 +63,10 @@ class RateLimited:
         metrics: ProviderMetrics,
     ) -> None:
         self._provider = provider
-        self._interval_seconds = 1 / qps
-        self._burst_seconds = (burst - 1) / qps
+        self._turns = Turns(per_second=qps, burst=burst, clock=clock)
         self._clock = clock
         self._rng = rng
         self._metrics = metrics
-        self._next_turn = float("-inf")
 
     @property
     def name(self) -> str:
@@ -111,7 +111,7 @@ class RateLimited:
         return await self._attempt(operation, call)
 
     async def _attempt(self, operation: str, call: Callable[[], Awaitable[T]]) -> T:
-        await asyncio.sleep(self._take_turn())
+        await self._turns.wait_turn(_URGENCY.get(operation, Urgency.USUAL))
         began = self._clock.monotonic()
         status = "ok"
         try:
@@ -122,16 +122,6 @@ class RateLimited:
         finally:
             self._metrics.calls.labels(self.name, operation, status).inc()
             self._metrics.latency_seconds.labels(self.name, operation).observe(self._clock.monotonic() - began)
-
-    def _take_turn(self) -> float:
-        """Seconds until the next free turn, which is the caller's from now on.
-
-        Turns are an interval apart. Those that nobody took are not lost until they are a burst old.
-        """
-        now = self._clock.monotonic()
-        turn = max(self._next_turn, now - self._burst_seconds)
-        self._next_turn = turn + self._interval_seconds
-        return max(0.0, turn - now)
 
     def _pause(self, attempt: int) -> float:
         pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0**attempt)
