@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,6 +14,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_BODY_SECONDS = 60
 _LONGEST_NUMBER = 18  # digits that surely fit into 64 bits
 BODY_LIMIT_BYTES = 3 * 1024 * 1024
 
@@ -62,7 +64,14 @@ class Request:
         return int(text)
 
     async def body(self) -> bytes:
-        """The whole body. Raises 413 once it is known to be over the limit."""
+        """The whole body. Raises 413 once it is known to be over the limit, and 504 when it does not come."""
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                return await self._read_body()
+        except TimeoutError:
+            raise ApiError(504, "Timeout", "the body of the request did not come in time") from None
+
+    async def _read_body(self) -> bytes:
         declared = self._headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > BODY_LIMIT_BYTES:
             raise _too_large()

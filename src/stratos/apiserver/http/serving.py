@@ -16,6 +16,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from stratos.apiserver.http.app import App
 from stratos.base.errors import Unavailable
 
+_HEAD_SECONDS = 32  # for the head of a request to be there, as at the real server
+_HEAD_LIMIT_BYTES = 1024 * 1024
+_IDLE_SECONDS = 120  # longer than clients keep a connection: one they are about to use must not be closed under them
 _GRACE_SECONDS = 3  # what a request under way is given when the server stops
 
 
@@ -28,10 +31,15 @@ class TlsFiles:
     client_authority: Path
 
 
-class _CertificateProtocol(HttpToolsProtocol):
-    """Puts the client's certificate into the scope, in the words of ASGI's TLS extension."""
+class _Protocol(HttpToolsProtocol):
+    """Puts the client's certificate into the scope, in the words of ASGI's TLS extension.
+
+    It also parts with clients who never finish the head of a request: nothing else would ever end them.
+    """
 
     _client_certificates: tuple[str, ...] = ()
+    _head_due: asyncio.TimerHandle | None = None
+    _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -39,11 +47,39 @@ class _CertificateProtocol(HttpToolsProtocol):
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         if certificate is not None:
             self._client_certificates = (ssl.DER_cert_to_PEM_cert(certificate),)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_of_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_due is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_LIMIT_BYTES:
+                self.transport.abort()
+                return
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._expect_head()
         if self._client_certificates:
             self.scope["extensions"] = {"tls": {"client_cert_chain": self._client_certificates}}
+
+    def on_headers_complete(self) -> None:
+        self._end_of_head()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        if self._head_due is None:
+            self._head_bytes = 0
+            self._head_due = self.loop.call_later(_HEAD_SECONDS, self.transport.abort)
+
+    def _end_of_head(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
 
 
 class _Server(uvicorn.Server):
@@ -64,13 +100,14 @@ async def serving(app: App, *, host: str, port: int, tls: TlsFiles | None) -> As
         app,
         host=host,
         port=port,
-        http=_CertificateProtocol,
+        http=_Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
         log_level="error",  # what strangers send is no news
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=str(tls.key) if tls else None,

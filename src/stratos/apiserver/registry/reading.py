@@ -16,6 +16,7 @@ from stratos.apiserver.registry.status import ApiError, bad_request, invalid, no
 from stratos.apiserver.storage.contract import Listing, Storage, Stored
 from stratos.base.errors import Expired, FieldProblem
 
+_LIST_TOO_OLD = "The resourceVersion for the provided list is too old."
 _LONGEST_REVISION = 18  # digits that surely fit into 64 bits
 _TOKEN_TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You must start a new list "
@@ -62,7 +63,7 @@ class Reader:
                 return _page(await self._storage.list(prefix, limit=options.limit, after=after, revision=revision))
             return _select(await self._storage.list(prefix, after=after, revision=revision), selection, options.limit)
         except Expired as error:
-            raise too_old(_TOKEN_TOO_OLD if options.continue_token else str(error)) from error
+            raise too_old(_TOKEN_TOO_OLD if options.continue_token else _LIST_TOO_OLD) from error
 
     def _where_to_start(self, prefix: str, options: ListOptions) -> tuple[str, int | None]:
         """The key to start behind, and the revision to show: `None` for the present one."""
