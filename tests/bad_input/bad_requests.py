@@ -88,6 +88,11 @@ def _deep(levels: int) -> bytes:
     )
 
 
+def _without(*fields: str) -> Obj:
+    left_out: Obj = dict.fromkeys(fields)
+    return an_aws_class(**left_out)
+
+
 POOL_MANIFESTS = [
     *spoiled(
         a_pool,
@@ -156,7 +161,7 @@ CLASS_MANIFESTS = [
         ],
     ),
     *(
-        post(f"AWSNodeClass without {first} and {second}", AWS_CLASSES, an_aws_class(**{first: None, second: None}),
+        post(f"AWSNodeClass without {first} and {second}", AWS_CLASSES, _without(first, second),
              INVALID, f"exactly one of {first} and {second}")
         for first, second in (
             ("subnetIds", "subnetSelector"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -99,17 +100,15 @@ def _spoil(obj: Obj, trail: list[int], junk: Any) -> Obj:
     return obj
 
 
-_made = st.sampled_from(
-    [
-        *((PODS, a_pod), (CONFIG_MAPS, a_config_map), (DEPLOYMENTS, a_deployment), (DEFINITIONS, a_definition)),
-        *((POOLS, a_pool), (AWS_CLASSES, an_aws_class), (SIM_CLASSES, a_sim_class)),
-        *(
-            (f"{PODS}/web-0/eviction", lambda: an_eviction("web-0")),
-            (f"{DEPLOYMENTS}/web/scale", lambda: a_scale("web", 1)),
-        ),
-        *((f"{PODS}/web-0", lambda: a_pod("web-0")), (f"{POOLS}/ci", lambda: a_pool("ci"))),
-    ]
-).map(lambda made: (made[0], made[1]()))
+_makers: list[tuple[str, Callable[[], Obj]]] = [
+    *((PODS, a_pod), (CONFIG_MAPS, a_config_map), (DEPLOYMENTS, a_deployment), (DEFINITIONS, a_definition)),
+    *((POOLS, a_pool), (AWS_CLASSES, an_aws_class), (SIM_CLASSES, a_sim_class)),
+    (f"{PODS}/web-0/eviction", lambda: an_eviction("web-0")),
+    (f"{DEPLOYMENTS}/web/scale", lambda: a_scale("web", 1)),
+    (f"{PODS}/web-0", lambda: a_pod("web-0")),
+    (f"{POOLS}/ci", lambda: a_pool("ci")),
+]
+_made = st.sampled_from(_makers).map(lambda made: (made[0], made[1]()))
 _bodies = st.none() | _junk.map(lambda junk: json.dumps(junk).encode()) | st.binary(max_size=20)
 _calls = st.fixed_dictionaries(
     {

@@ -58,7 +58,7 @@ def _look_over(text: str | bytes) -> None:
                 sizes[anchor] = count - before
             continue
         if isinstance(event, yaml.AliasEvent):
-            count += sizes.get(event.anchor, 0)
+            count += sizes.get(event.anchor or "", 0)
             if any(anchor == event.anchor for anchor, _ in opened):
                 raise _refusal(event, "it contains itself")
         elif isinstance(event, yaml.CollectionStartEvent):

@@ -45,7 +45,7 @@ def applied(
 
 
 def updated(live: Obj, new: Obj, manager: str, *, now: datetime = NOW) -> Obj:
-    result = copy_json(new)
+    result: Obj = copy_json(new)
     track_update(live, result, manager=manager, schema=DEPLOYMENT, api_version="apps/v1", now=now)
     return result
 
