@@ -34,7 +34,7 @@ async def an_image_is_missing(story: Story) -> None:
 
 
 async def the_network_stays_down(story: Story) -> None:
-    await story.add_filled_pool(preWarm={"timeout": "2m"})
+    await story.add_filled_pool(preWarm={"timeout": "3m"})
     await story.add_pod()
 
 

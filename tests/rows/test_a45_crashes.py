@@ -88,8 +88,8 @@ class Plot:
         self.most_machines = max(self.most_machines, len(self._story.machines()))
 
     async def _fill(self) -> None:
-        scale_down = {"emptyNodeTTL": "30s", "drainTimeout": "30s"}
-        await self._story.add_pool(size=POOL_SIZE, standby=1, scaleDown=scale_down, maxNodeRuntime="4m")
+        scale_down = {"emptyNodeTTL": "10s", "drainTimeout": "30s"}
+        await self._story.add_pool(size=POOL_SIZE, standby=1, scaleDown=scale_down, maxNodeRuntime="90s")
         await self._story.wait_pool(lambda pool: pool.status.standby == 1, within=300)
 
     async def _wake(self) -> None:
@@ -141,7 +141,7 @@ def test_a45_controllers_that_die_at_any_call_leave_no_machine_behind_and_double
             await play()
             if name == scene:
                 break
-        await asyncio.sleep(60)
+        await asyncio.sleep(30)
 
         assert coming_back.done()
         assert sum(story.cloud.launches_by_token.values()) == LAUNCHES_OF_A_CALM_DAY[scene]
