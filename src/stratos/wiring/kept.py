@@ -11,10 +11,11 @@ import asyncio
 import fcntl
 import os
 import random
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from stratos.apiserver.admission.webhook_call import WebhookCaller
@@ -23,15 +24,18 @@ from stratos.apiserver.auth.contract import SYSTEM_MASTERS
 from stratos.apiserver.auth.files import write_whole
 from stratos.apiserver.auth.kubeconfig import kubeconfig, write_kubeconfig
 from stratos.apiserver.http.serving import TlsFiles, serving
+from stratos.apiserver.storage.contract import Storage
 from stratos.apiserver.storage.sqlite import open_sqlite
 from stratos.base.clock import Clock
 from stratos.base.errors import Conflict, Invalid
 from stratos.base.ids import SeededIds
+from stratos.providers.simulated.cloud import CallMoment, FaultHook, SimulatedCloud
 from stratos.wiring.api import ApiSecrets
 from stratos.wiring.clock import HurriedClock, SystemClock
 from stratos.wiring.cluster import Cluster, ClusterOptions
 
-_SAVE_SECONDS = 2.0  # of real time: what a killed process may forget of its simulated cloud
+_SAVE_SECONDS = 2.0  # of real time
+_CHANGING_CALLS = frozenset({"launch", "start", "stop", "terminate", "tag"})
 _HOST = "127.0.0.1"
 
 
@@ -64,7 +68,7 @@ async def _kept_cluster(directory: Path, files: _Files, port: int, speed: float)
     chance = random.SystemRandom()
     webhooks = WebhookCaller()
     cluster = Cluster(
-        open_sqlite(directory / "state.db"),
+        files.open_storage(),
         clock=clock,
         ids=SeededIds(chance),
         rng=chance,
@@ -73,6 +77,7 @@ async def _kept_cluster(directory: Path, files: _Files, port: int, speed: float)
         webhook_caller=webhooks,
     )
     files.restore_cloud(cluster)
+    cluster.cloud.fault_hook = files.remember_calls_of(cluster.cloud)
     tls = TlsFiles(*certificates.paths("apiserver"), client_authority=certificates.paths("ca")[0])
     async with serving(cluster.api.server.app, host=_HOST, port=port, tls=tls) as bound:
         url = f"https://{_HOST}:{bound}"
@@ -80,12 +85,13 @@ async def _kept_cluster(directory: Path, files: _Files, port: int, speed: float)
         write_kubeconfig(files.kubeconfig, kubeconfig(url, authority.certificate_pem, admin))
         try:
             async with cluster.running():
-                saving = asyncio.create_task(files.keep_saving(cluster, clock, speed), name="save the cloud")
+                saving = asyncio.create_task(files.keep_saving(cluster.cloud, clock, speed), name="save the cloud")
                 try:
                     yield KeptCluster(cluster, clock, url, files.kubeconfig)
                 finally:
                     saving.cancel()
-                    files.save(cluster, clock)
+                    files.save_cloud(cluster.cloud)
+                    files.save_time(clock.now())
         finally:
             await webhooks.close()
 
@@ -96,9 +102,11 @@ class _Files:
     def __init__(self, directory: Path) -> None:
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (directory / "lock").touch()
         except OSError as error:
             raise Invalid(f"cannot keep a cluster in {directory}: {error.strerror}") from error
         self.kubeconfig = directory / "kubeconfig"
+        self._state = directory / "state.db"
         self._cloud = directory / "cloud.json"
         self._clock = directory / "clock"
         self._lock = directory / "lock"
@@ -121,6 +129,12 @@ class _Files:
             file.flush()
             yield
 
+    def open_storage(self) -> Storage:
+        try:
+            return open_sqlite(self._state)
+        except sqlite3.Error as error:
+            raise Invalid(f"{self._state} does not hold a cluster: {error}", hint="start with a new folder") from error
+
     def clock(self, speed: float) -> Clock:
         """Never earlier than the cluster has been before, or its objects would come from the future."""
         now, seen = datetime.now(UTC), self._last_time()
@@ -142,11 +156,29 @@ class _Files:
         if self._cloud.exists():
             cluster.cloud.restore(self._cloud.read_bytes())
 
-    def save(self, cluster: Cluster, clock: Clock) -> None:
-        write_whole(self._cloud, cluster.cloud.save().decode(), private=True)
-        write_whole(self._clock, clock.now().isoformat(), private=True)
+    def remember_calls_of(self, cloud: SimulatedCloud) -> FaultHook:
+        """A real cloud does not forget what it was asked for when our process is killed: nor does this one."""
 
-    async def keep_saving(self, cluster: Cluster, clock: Clock, speed: float) -> None:
+        def remember(moment: CallMoment, operation: str, _: str) -> None:
+            if moment is CallMoment.AFTER and operation in _CHANGING_CALLS:
+                self.save_cloud(cloud)
+
+        return remember
+
+    def save_cloud(self, cloud: SimulatedCloud) -> None:
+        """Whole or not at all. It is not synced, which takes longer than most calls: a power failure is not meant."""
+        unfinished = self._cloud.with_suffix(".new")
+        unfinished.write_bytes(cloud.save())
+        unfinished.replace(self._cloud)
+
+    def save_time(self, moment: datetime) -> None:
+        write_whole(self._clock, moment.isoformat(), private=True)
+
+    async def keep_saving(self, cloud: SimulatedCloud, clock: Clock, speed: float) -> None:
+        """What happens without being asked for, and a time that the cluster has not reached when it is next saved."""
+        period = timedelta(seconds=_SAVE_SECONDS * speed)
+        ahead = timedelta() if speed == 1 else period
         while True:
-            await asyncio.sleep(_SAVE_SECONDS * speed)
-            self.save(cluster, clock)
+            self.save_cloud(cloud)
+            self.save_time(clock.now() + ahead)
+            await asyncio.sleep(period.total_seconds())
