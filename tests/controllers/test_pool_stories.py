@@ -377,6 +377,26 @@ def test_an_orphan_is_ended() -> None:
     tell(plot)
 
 
+def test_a_node_that_nobody_knows_is_removed() -> None:
+    """It may join after its machine was given up; pods that were bound to it would wait for ever."""
+
+    async def plot(story: Story) -> None:
+        await story.add_filled_pool()
+        stray = {"name": "stray", "labels": {labels.POOL: "ci"}}
+        await story.client.create(NODE, {"metadata": stray, "spec": {"providerID": "sim:///us-east-1a/i-ended"}})
+        foreign = {"metadata": {"name": "foreign"}, "spec": {"providerID": "sim:///us-east-1a/i-foreign"}}
+        await story.client.create(NODE, foreign)
+
+        await asyncio.sleep(300)
+
+        names = {node.metadata.name for node in await story.nodes()}
+        assert "stray" not in names
+        assert "foreign" in names
+        assert len(names) == 2
+
+    tell(plot)
+
+
 def test_a45_a_controller_that_is_killed_at_any_moment_of_a_start_goes_on_where_it_was() -> None:
     """Twenty lives, each cut short a little later; one launch, one start and one machine all the same."""
 

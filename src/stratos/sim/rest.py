@@ -7,13 +7,13 @@ generous while for that, and then watches that it stays so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from stratos.apis import labels
 from stratos.apis.meta import is_condition_true
 from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeState, Wanted
 from stratos.apis.nodepool import NodePool
-from stratos.planning.pools.drain import workload_pods
+from stratos.planning.pools.drain import belongs_to_node, workload_pods
 from stratos.providers.contract import MachineState
 from stratos.sim.laws import alive_machines, covers, ownerless_machines
 from stratos.sim.scenario import SERVED_BY
@@ -68,6 +68,8 @@ def pools_are_full(world: World) -> Iterable[str]:
 def pods_are_served(world: World) -> Iterable[str]:
     """every pod runs that a pool with room for another machine could serve"""
     for key, pod in sorted(world.pods.items()):
+        if belongs_to_node(pod) and not _serves(world, pod.spec.node_name):
+            continue  # it waits until its node is woken
         pool = world.pools.get(pod.metadata.labels.get(SERVED_BY, ""))
         if pod.metadata.deletion_timestamp is not None:
             yield f"pod {key} is still being deleted"
@@ -139,9 +141,9 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def unrest(world: World) -> dict[Rule, list[str]]:
+def unrest(world: World, rules: Sequence[Rule] = RULES) -> dict[Rule, list[str]]:
     """The rules that do not hold yet, and what was seen of each."""
-    found = {rule: list(rule(world)) for rule in RULES}
+    found = {rule: list(rule(world)) for rule in rules}
     return {rule: seen for rule, seen in found.items() if seen}
 
 
@@ -152,6 +154,12 @@ def restless_pools(world: World) -> frozenset[str]:
 
 def _claims_of(world: World, pool: NodePool) -> list[NodeClaim]:
     return [claim for claim in world.claims.values() if claim.spec.pool == pool.metadata.name]
+
+
+def _serves(world: World, name: str) -> bool:
+    node = world.nodes.get(name)
+    claim = world.claim_of(node) if node is not None else None
+    return claim is not None and claim.status.state is NodeState.RUNNING
 
 
 def _is_held(world: World, claim: NodeClaim) -> bool:

@@ -61,11 +61,12 @@ def simulate(
     faults: Sequence[str] = tuple(FAULTS),
     *,
     laws: Callable[[], Sequence[Law]] = every_law,
+    rules: Sequence[rest.Rule] = rest.RULES,
     scenario: Scenario = draw_scenario,
     watch: Callable[[Action], None] | None = None,
 ) -> Outcome:
     """Play one seed in virtual time; ``watch`` sees every action."""
-    run = _Run(seed, hours, faults, laws(), scenario, watch)
+    run = _Run(seed, hours, faults, laws(), rules, scenario, watch)
     with run.court.listening():
         return run_virtually(run.play())
 
@@ -77,12 +78,14 @@ class _Run:
         hours: float,
         faults: Sequence[str],
         laws: Sequence[Law],
+        rules: Sequence[rest.Rule],
         scenario: Scenario,
         watch: Callable[[Action], None] | None,
     ) -> None:
         self._seed = seed
         self._seconds = hours * 3600
         self._faults = faults
+        self._rules = rules
         self._acts = scenario(self._chance("scenario"), self._seconds)
         self._clock = VirtualClock()
         self._log = ActionLog(self._clock, watch=watch)
@@ -178,7 +181,7 @@ class _Run:
         while self._restarts:
             await asyncio.wait(self._restarts)
         for _ in range(int(CALM_SECONDS / _LOOK_SECONDS)):
-            if not rest.unrest(self._world):
+            if not self._unrest():
                 break
             await asyncio.sleep(_LOOK_SECONDS)
         self._judge_rest()
@@ -192,8 +195,11 @@ class _Run:
         if not by_the_clock:
             self._judge_rest()
 
+    def _unrest(self) -> dict[rest.Rule, list[str]]:
+        return rest.unrest(self._world, self._rules)
+
     def _judge_rest(self) -> None:
-        for rule, seen in rest.unrest(self._world).items():
+        for rule, seen in self._unrest().items():
             self.court.find(rule.__name__, rule.__doc__ or "", seen)
 
     async def _patrol(self) -> None:

@@ -4,15 +4,18 @@ A claim exists before its machine does, so a machine whose claim the API does no
 was removed by force, or the data of the cluster is not what it was. It is ended after a grace in which even an old
 launch under way would have been seen. A machine whose claim has another one (or none yet, within the grace) is judged
 the same way; its claim looks after itself.
+
+Nodes are held against it, too: one that joined when its claim had already given it up belongs to nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from stratos.apis import labels
-from stratos.apis.node import NODE
+from stratos.apis.node import NODE, Node
 from stratos.apis.nodeclaim import NODE_CLAIM
 from stratos.base.clock import Clock
 from stratos.base.errors import NotFound, StratosError
@@ -59,7 +62,9 @@ class Inventory:
         """End what has no claim; the ids of the machines ended."""
         tags = {labels.TAG_MANAGED_BY: labels.MANAGED_BY, labels.TAG_CLUSTER: self._cluster_name}
         ended = []
-        for machine in await self._provider.list_by_tags(tags):
+        machines = await self._provider.list_by_tags(tags)
+        await self._delete_forsaken_nodes(machines)
+        for machine in machines:
             old_enough = self._clock.now() >= machine.launched_at + self._grace
             if not machine.state.gone and old_enough and not await self._is_claimed(machine):
                 log.warning(
@@ -85,7 +90,21 @@ class Inventory:
     async def _delete_node_of(self, machine: Machine) -> None:
         for node in self._nodes.list():
             if node.spec.provider_id == machine.provider_id:
-                try:
-                    await self._client.delete(NODE, node.metadata.name, uid=node.metadata.uid)
-                except NotFound:
-                    log.debug("node was gone already", node=node.metadata.name)
+                await self._delete_node(node)
+
+    async def _delete_forsaken_nodes(self, machines: Sequence[Machine]) -> None:
+        """Those of our pools that have neither a machine nor a claim."""
+        kept = {machine.provider_id for machine in machines if not machine.state.gone}
+        kept |= {claim.status.provider_id for claim in self._claims}
+        for node in self._nodes.list():
+            created_at = node.metadata.creation_timestamp
+            old_enough = created_at is not None and self._clock.now() >= created_at + self._grace
+            if labels.POOL in node.metadata.labels and old_enough and node.spec.provider_id not in kept:
+                log.warning("node without a machine is deleted", node=node.metadata.name)
+                await self._delete_node(node)
+
+    async def _delete_node(self, node: Node) -> None:
+        try:
+            await self._client.delete(NODE, node.metadata.name, uid=node.metadata.uid)
+        except NotFound:
+            log.debug("node was gone already", node=node.metadata.name)
