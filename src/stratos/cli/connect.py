@@ -31,7 +31,7 @@ _SELF = Kind(
 @asynccontextmanager
 async def connected(kubeconfig: Path | None) -> AsyncIterator[Client]:
     """A client of the cluster that ``kubeconfig`` names, or of the one at hand."""
-    transport = AiohttpTransport(_access(kubeconfig), clock=SystemClock())
+    transport = AiohttpTransport(choose_access(kubeconfig), clock=SystemClock())
     try:
         yield Client(transport)
     finally:
@@ -59,7 +59,8 @@ async def set_watch(client: Client) -> Clock:
     return HurriedClock(1.0, seen) if seen is not None else SystemClock()
 
 
-def _access(kubeconfig: Path | None) -> ClusterAccess:
+def choose_access(kubeconfig: Path | None) -> ClusterAccess:
+    """The kubeconfig given, else ``KUBECONFIG``, else the cluster of `stratos up`, else what kubectl would use."""
     if kubeconfig is not None:
         return load_kubeconfig([kubeconfig])
     ours = DATA_DIRECTORY.expanduser() / KUBECONFIG_NAME
