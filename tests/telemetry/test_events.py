@@ -74,3 +74,15 @@ def test_what_the_api_would_refuse_as_too_long_is_cut() -> None:
     assert isinstance(told, CreateEvent)
     assert len(told.body["message"]) == 1024
     assert len(told.body["metadata"]["name"]) <= 253
+
+
+def test_who_speaks_depends_on_what_it_is_about() -> None:
+    """Controllers share a recorder, and readers know each by its own name."""
+    ledger = EventLedger("controller-manager", {"Deployment": "deployment-controller"})
+
+    about_pod = ledger.record(FULL, now=NOW, suffix="a")
+    about_deployment = ledger.record(replace(FULL, kind="Deployment"), now=NOW, suffix="b")
+
+    assert isinstance(about_pod, CreateEvent) and isinstance(about_deployment, CreateEvent)
+    assert about_pod.body["source"] == {"component": "controller-manager"}
+    assert about_deployment.body["source"] == {"component": "deployment-controller"}

@@ -7,6 +7,7 @@ piles up the oldest goes first.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from stratos.apis.event import EVENT
@@ -27,12 +28,20 @@ log = get_logger(__name__)
 class EventRecorder:
     """Record from anywhere; Events leave while `run` is running."""
 
-    def __init__(self, client: Client, component: str, *, clock: Clock, ids: IdSource) -> None:
+    def __init__(
+        self,
+        client: Client,
+        component: str,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        speakers: Mapping[str, str] | None = None,
+    ) -> None:
         self._client = client
         self._component = component
         self._clock = clock
         self._ids = ids
-        self._ledger = EventLedger(component)
+        self._ledger = EventLedger(component, speakers)
         self._pending: dict[Occurrence, int] = {}
         self._work = asyncio.Event()
         self._idle = asyncio.Event()

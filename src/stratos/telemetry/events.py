@@ -63,10 +63,14 @@ class _Told:
 
 
 class EventLedger:
-    """Remembers what was told lately, within bounds."""
+    """Remembers what was told lately, within bounds.
 
-    def __init__(self, component: str) -> None:
+    ``component`` is who speaks, and ``speakers`` who does instead of it about objects of some kinds.
+    """
+
+    def __init__(self, component: str, speakers: Mapping[str, str] | None = None) -> None:
         self._component = component
+        self._speakers = speakers or {}
         self._told: OrderedDict[tuple[str, ...], _Told] = OrderedDict()
 
     def record(
@@ -93,6 +97,7 @@ class EventLedger:
 
     def _create(self, occurrence: Occurrence, told: _Told) -> CreateEvent:
         namespace = _namespace(occurrence)
+        speaker = self._speakers.get(occurrence.kind, self._component)
         involved = {
             "apiVersion": occurrence.api_version,
             "kind": occurrence.kind,
@@ -107,8 +112,8 @@ class EventLedger:
             "reason": occurrence.reason,
             "message": occurrence.message[:_MESSAGE_MAX],
             "type": occurrence.type,
-            "source": {"component": self._component},
-            "reportingComponent": self._component,
+            "source": {"component": speaker},
+            "reportingComponent": speaker,
             "firstTimestamp": _seconds(told.first),
             "lastTimestamp": _seconds(told.last),
             "count": told.count,

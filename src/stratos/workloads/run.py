@@ -26,6 +26,11 @@ from stratos.workloads.shared import Shared
 from stratos.workloads.statefulset.loop import StatefulSetLoop
 
 
+# All share one recorder, and each is to be known by the name that it has in other clusters.
+_OWN_KINDS = ("CronJob", "DaemonSet", "Deployment", "Job", "Node", "ReplicaSet", "StatefulSet")
+_SPEAKERS = {kind: f"{kind.lower()}-controller" for kind in _OWN_KINDS} | {"Pod": "taint-eviction-controller"}
+
+
 def workload_controllers(
     manager: Manager,
     *,
@@ -40,7 +45,7 @@ def workload_controllers(
     The scheduler is not among them: it is started on its own. ``root_certificate`` is the PEM text that pods are given
     to trust the API server by.
     """
-    recorder = EventRecorder(manager.client, "controller-manager", clock=clock, ids=ids)
+    recorder = EventRecorder(manager.client, "controller-manager", clock=clock, ids=ids, speakers=_SPEAKERS)
     shared = Shared(manager, clock=clock, rng=rng, recorder=recorder, metrics=metrics)
     controllers: tuple[Runnable, ...] = (
         recorder,
