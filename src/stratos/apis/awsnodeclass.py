@@ -70,10 +70,11 @@ class SpotConfig(Struct):
 
 
 class AWSNodeClassSpec(Struct):
-    bootstrap_template: Annotated[
-        Literal["AL2023", "AL2", "Bottlerocket"], described("Which flavour of user data is generated.")
-    ]
     instance_type: Annotated[NonEmpty, described("The on-demand type of the pool's machines.")]
+    bootstrap_template: Annotated[
+        Literal["AL2023", "AL2", "Bottlerocket"],
+        described("Which flavour of user data is generated. G0 and G1 do not say."),
+    ] = "AL2023"
     region: Annotated[str | None, described("The region; unset: the controller's own.")] = None
     architecture: Annotated[Literal["x86_64", "arm64"], described("The machines' architecture.")] = "x86_64"
     ami: Annotated[
