@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import math
 import os
@@ -33,7 +34,7 @@ from typing import Any
 
 from stratos.agent.simulated_kubelet.kubelet import KubeletOptions
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim, NodeState, Wanted
-from stratos.apis.nodepool import NODE_POOL
+from stratos.apis.nodepool import NODE_POOL, PodAssignment
 from stratos.apis.pod import POD
 from stratos.apis.simnodeclass import SIM_NODE_CLASS
 from stratos.apiserver.storage.contract import Event, Storage
@@ -61,7 +62,7 @@ BURST_PODS = 1000
 CREATORS = 32
 FULL_NODE = {"cpu": "5", "memory": "4Gi"}  # no second one fits beside it
 TENTH_OF_NODE = {"cpu": "750m", "memory": "2Gi"}
-QUIET_SECONDS = 4.0  # after so long without a word of any machine nothing more is expected
+QUIET_SECONDS = 4.0  # then nothing more is expected, and the rate limit has all its burst again
 
 _NEVER = Duration.exactly(24 * 3600.0)
 _AT_ONCE = Duration.exactly(0.05)
@@ -104,7 +105,7 @@ class Witness:
             await self._changed.wait()
 
     async def wait_quiet(self, seconds: float) -> None:
-        """Return when so long nothing more has been asked for, nor a claim written."""
+        """Return when for so long the cloud has not been called, nor a claim been written."""
         while True:
             self._changed.clear()
             try:
@@ -114,11 +115,12 @@ class Witness:
                 return
 
     def cloud_called(self, moment: CallMoment, operation: str, target: str) -> None:
-        if moment is CallMoment.BEFORE and operation in ("start", "launch"):
-            claim = self._claim_by_target.get(target)
-            if claim in self.wished:
-                self.asked.setdefault(claim, time.monotonic())
-                self._changed.set()
+        if operation == "describe":
+            return  # machines under way are looked at every other second for ever
+        claim = self._claim_by_target.get(target)
+        if moment is CallMoment.BEFORE and operation in ("start", "launch") and claim in self.wished:
+            self.asked.setdefault(claim, time.monotonic())
+        self._changed.set()
 
     def planned(self, plan: PoolPlan, began: float) -> None:
         self.plans.append(PlanRun(began, time.monotonic(), len(plan.launches) + len(plan.wishes)))
@@ -174,17 +176,20 @@ async def warm_cluster(storage: Storage, standby: int) -> AsyncIterator[WarmClus
     )
     cluster.cloud.fault_hook = witness.cloud_called
     async with cluster.running():
+        gc.freeze()  # as `stratos up` does
         began = time.monotonic()
         await _apply_pool(cluster.admin, standby)
         await witness.wait_until(
             lambda: sum(claim.status.state is NodeState.STANDBY for claim in witness.claims.values()) >= standby
         )
-        await asyncio.sleep(2.0)
+        await witness.wait_quiet(QUIET_SECONDS)
         # Machines that the cloud starts or launches from now on stay under way to the end.
         timings[INSTANCE_TYPE] = Timings(_NEVER, _NEVER, _AT_ONCE, _AT_ONCE, _AT_ONCE)
         witness.forget()
         with _timed_plans(witness.planned):
             yield WarmCluster(cluster.admin, witness, time.monotonic() - began)
+    gc.unfreeze()
+    gc.collect()
 
 
 async def _apply_pool(client: Client, standby: int) -> None:
@@ -303,18 +308,19 @@ async def pod_burst(cluster: WarmCluster, requests: Sequence[dict[str, str]]) ->
     await asyncio.gather(*(create_some() for _ in range(CREATORS)))
     creating = time.monotonic() - began
     await witness.wait_quiet(QUIET_SECONDS)
-    return _judge_burst(witness, requests, creating)
+    pool = await cluster.client.get(NODE_POOL, POOL)
+    return _judge_burst(witness, pool.status.pod_assignments, requests, creating)
 
 
-def _judge_burst(witness: Witness, requests: Sequence[dict[str, str]], creating: float) -> Burst:
+def _judge_burst(
+    witness: Witness, assignments: Iterable[PodAssignment], requests: Sequence[dict[str, str]], creating: float
+) -> Burst:
     claims = {name: witness.claims[name] for name in witness.asked}
-    asked_for_pod = {
-        pod.rpartition("/")[2]: witness.asked[name]
-        for name, claim in claims.items()
-        for pod in (claim.spec.decision.pods if claim.spec.decision else ())
-    }
+    asked_by_node = {claim.status.node_name: witness.asked[name] for name, claim in claims.items()}
+    # A pod may be given room on a machine that was asked for before it came.
+    asked_for_pod = {each.pod_name: asked_by_node.get(each.node_name, 0.0) for each in assignments}
     reactions = sorted(
-        asked_for_pod[pod] - moment for pod, moment in witness.unschedulable.items() if pod in asked_for_pod
+        max(0.0, asked_for_pod[pod] - moment) for pod, moment in witness.unschedulable.items() if pod in asked_for_pod
     )
     first, last = min(witness.unschedulable.values()), max(witness.unschedulable.values())
     last_call = max(witness.asked.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import signal
 import sys
@@ -45,6 +46,7 @@ async def _up(speed: float, directory: Path, port: int, manifests: Sequence[Mani
     console = Console()
     async with kept_cluster(directory, port=port, speed=speed) as kept:
         _configure_logs(console, kept.clock)
+        gc.freeze()  # what is there now, stays: looking through it for garbage again and again would only delay pods
         _greet(console, kept, speed)
         async with _observing(kept, speed) as view:
             await _until(stopping, _apply(console, kept.cluster.admin, manifests))
