@@ -31,7 +31,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 @app.command()
 def up(
     cloud: Annotated[str, typer.Option(help="Where machines come from; sim is the simulated cloud.")] = "sim",
-    speed: Annotated[float, typer.Option(min=0.1, max=1000, help="Run this many times as fast as real time.")] = 1.0,
+    speed: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            max=1000,
+            help="Run so many times as fast as real time. The cluster's clock then runs ahead of yours.",
+        ),
+    ] = 1.0,
     data_dir: Annotated[Path, typer.Option(help="Where everything is kept; started again there, it resumes.")] = Path(
         "~/.stratos"
     ),

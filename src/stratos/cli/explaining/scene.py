@@ -9,7 +9,7 @@ from functools import cached_property
 
 from stratos.apis.event import Event
 from stratos.apis.meta import Condition, find_condition
-from stratos.apis.nodeclaim import Decision, NodeClaim, NodeState
+from stratos.apis.nodeclaim import Decision, NodeClaim
 from stratos.apis.pod import Pod
 from stratos.apis.poddisruptionbudget import PodDisruptionBudget
 from stratos.planning.pools.drain import belongs_to_node
@@ -102,10 +102,6 @@ def was_woken(claim: NodeClaim) -> bool:
 
 def state_of(claim: NodeClaim) -> str:
     return claim.status.state or "asked for"
-
-
-def is_serving(claim: NodeClaim) -> bool:
-    return claim.status.state is NodeState.RUNNING
 
 
 def tenants(pods: Iterable[Pod]) -> tuple[Pod, ...]:
