@@ -1,14 +1,13 @@
-"""A whole cluster behind a TLS socket, hurried, and the stock kubectl to use it with.
+"""A whole cluster behind a TLS socket, in a hurry, and the stock kubectl to use it with.
 
-The cluster lives in a thread with an event loop of its own, because kubectl is another process and its user waits for
-it. The cluster's clock starts hours ago: hurried as it is, it must not overtake the clock by which kubectl counts ages.
+It is the cluster that `stratos up` runs. It lives in a thread with an event loop of its own, because kubectl is another
+process and its user waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import random
 import re
 import shutil
 import subprocess
@@ -16,26 +15,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 
-from stratos.apiserver.auth.certificates import CertificateStore
-from stratos.apiserver.auth.contract import SYSTEM_MASTERS
-from stratos.apiserver.auth.kubeconfig import kubeconfig, write_kubeconfig
-from stratos.apiserver.http.serving import TlsFiles, serving
-from stratos.apiserver.storage.sqlite import open_sqlite
-from stratos.base.ids import SeededIds
-from stratos.wiring.api import ApiSecrets
-from stratos.wiring.clock import HurriedClock, HurriedLoop, SystemClock
-from stratos.wiring.cluster import Cluster, ClusterOptions
+from stratos.wiring.clock import HurriedLoop
+from stratos.wiring.kept import kept_cluster
 
 KUBECTL = shutil.which("kubectl")
 SPEED = 50.0
-_CLOCK_LAG = timedelta(hours=6)
 _START_SECONDS = 30
 
 
@@ -150,22 +140,6 @@ def served_cluster(directory: Path) -> Iterator[Kubectl]:
 
 
 async def _serve(directory: Path, opened: threading.Event, closing: asyncio.Event) -> None:
-    clock = HurriedClock(SPEED, SystemClock().now() - _CLOCK_LAG)
-    certificates = CertificateStore(directory / "pki", clock)
-    certificates.serving()
-    authority = certificates.authority()
-    cluster = Cluster(
-        open_sqlite(directory / "state.db", in_thread=False),
-        clock=clock,
-        ids=SeededIds(random.Random(1)),
-        rng=random.Random(1),
-        options=ClusterOptions(root_certificate_pem=authority.certificate_pem),
-        secrets=ApiSecrets(authority.certificate_pem, certificates.service_account_key()),
-    )
-    tls = TlsFiles(*certificates.paths("apiserver"), certificates.paths("ca")[0])
-    async with serving(cluster.api.server.app, host="127.0.0.1", port=0, tls=tls) as port, cluster.running():
-        admin = certificates.client("kubernetes-admin", [SYSTEM_MASTERS])
-        access = kubeconfig(f"https://127.0.0.1:{port}", authority.certificate_pem, admin)
-        write_kubeconfig(directory / "kubeconfig", access)
+    async with kept_cluster(directory, port=0, speed=SPEED):
         opened.set()
         await closing.wait()

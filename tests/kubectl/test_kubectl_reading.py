@@ -55,6 +55,8 @@ def test_descriptions_tell_the_story_of_an_object(kubectl: Kubectl) -> None:
     assert "Controlled By:  ReplicaSet/web-" in pod
     assert "QoS Class:                    Burstable" in pod
     assert "Successfully assigned " in pod
+    assert 'Container image "nginx:1" already present' in pod or 'Successfully pulled image "nginx:1"' in pod
+    assert "Started container web" in pod
     deployment = kubectl("describe deployment web").out
     assert "2 desired | 2 updated | 2 total | 2 available | 0 unavailable" in deployment
     assert "Scaled up replica set web-" in deployment
@@ -72,7 +74,9 @@ def test_events_are_listed_with_what_they_are_about(kubectl: Kubectl) -> None:
     events = kubectl("get events").rows
 
     assert list(events[0]) == ["LAST SEEN", "TYPE", "REASON", "OBJECT", "MESSAGE"]
-    assert {"Scheduled", "SuccessfulCreate", "ScalingReplicaSet"} <= {event["REASON"] for event in events}
+    assert {"Scheduled", "Pulled", "Started", "SuccessfulCreate", "ScalingReplicaSet"} <= {
+        event["REASON"] for event in events
+    }
     assert "Scheduled" in kubectl("events --types=Normal").out
     assert len(kubectl("get events --field-selector=reason=ScalingReplicaSet").rows) == 1
 

@@ -27,7 +27,7 @@ def limited(kubectl: Kubectl, tmp_path: Path) -> Kubectl:
 
 def test_everybody_can_ask_who_they_are(kubectl: Kubectl, limited: Kubectl) -> None:
     me = kubectl("auth whoami").out
-    assert "kubernetes-admin" in me and "system:masters" in me
+    assert "stratos-admin" in me and "system:masters" in me
     bot = limited("auth whoami").out
     assert f"system:serviceaccount:{kubectl.namespace}:bot" in bot
     assert f"[system:serviceaccounts system:serviceaccounts:{kubectl.namespace} system:authenticated]" in bot

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from stratos.agent.simulated_kubelet.kubelet import KubeletOptions
 from stratos.apiserver.admission.webhook_call import WebhookCaller
 from stratos.apiserver.auth.certificates import CertificateStore
 from stratos.apiserver.auth.contract import SYSTEM_MASTERS
@@ -72,7 +73,9 @@ async def _kept_cluster(directory: Path, files: _Files, port: int, speed: float)
         clock=clock,
         ids=SeededIds(chance),
         rng=chance,
-        options=ClusterOptions(root_certificate_pem=authority.certificate_pem),
+        options=ClusterOptions(
+            root_certificate_pem=authority.certificate_pem, kubelets=KubeletOptions(tells_events=True)
+        ),
         secrets=ApiSecrets(authority.certificate_pem, certificates.service_account_key(), SystemClock()),
         webhook_caller=webhooks,
     )

@@ -25,7 +25,6 @@ from stratos.workloads.serviceaccount.loop import NamespaceGiftsLoop
 from stratos.workloads.shared import Shared
 from stratos.workloads.statefulset.loop import StatefulSetLoop
 
-
 # All share one recorder, and each is to be known by the name that it has in other clusters.
 _OWN_KINDS = ("CronJob", "DaemonSet", "Deployment", "Job", "Node", "ReplicaSet", "StatefulSet")
 _SPEAKERS = {kind: f"{kind.lower()}-controller" for kind in _OWN_KINDS} | {"Pod": "taint-eviction-controller"}

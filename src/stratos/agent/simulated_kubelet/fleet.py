@@ -7,6 +7,7 @@ cloud = SimulatedCloud(…, software=fleet.run_host)
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterable
 
@@ -14,8 +15,10 @@ from stratos.agent.simulated_kubelet.kubelet import KubeletOptions, SimulatedKub
 from stratos.agent.simulated_kubelet.writes import Writes
 from stratos.apis.pod import POD, Pod
 from stratos.base.clock import Clock
+from stratos.base.ids import SeededIds
 from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.client import Client
+from stratos.kube.recorder import EventRecorder
 from stratos.providers.simulated.host import Host
 from stratos.providers.simulated.registry import ImageRegistry
 
@@ -42,10 +45,17 @@ class KubeletFleet:
         self._pods = Cache(client, POD, rng=random.Random(rng.getrandbits(64)), indexes={_BY_NODE: _node_of})
         self._pods.subscribe(self._route)
         self._kubelets: dict[str, SimulatedKubelet] = {}
+        self._recorder: EventRecorder | None = None
+        if self._options.tells_events:
+            ids = SeededIds(random.Random(rng.getrandbits(64)))
+            self._recorder = EventRecorder(client, "kubelet", clock=clock, ids=ids)
 
     async def run(self) -> None:
         """Follow the pods until cancelled."""
-        await self._pods.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pods.run(), name="pods of all hosts")
+            if self._recorder is not None:
+                tasks.create_task(self._recorder.run(), name=self._recorder.name)
 
     async def run_host(self, host: Host) -> None:
         """The software of one host for one boot."""
@@ -56,6 +66,7 @@ class KubeletFleet:
             clock=self._clock,
             rng=self._rng,
             options=self._options,
+            recorder=self._recorder,
         )
         self._kubelets[kubelet.node_name] = kubelet
         try:

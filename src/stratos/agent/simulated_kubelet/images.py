@@ -32,8 +32,12 @@ class ImageStore:
         image, policy = container.image, pull_policy(container)
         if policy == "Never" and image not in self._disk.images:
             raise PullFailed("ErrImageNeverPull", f'Container image "{image}" is not present with pull policy of Never')
-        if policy == "Always" or image not in self._disk.images:
+        if self.must_pull(container):
             await self.pull(image)
+
+    def must_pull(self, container: Container) -> bool:
+        policy = pull_policy(container)
+        return policy == "Always" or (policy != "Never" and container.image not in self._disk.images)
 
     async def pull(self, image: str) -> None:
         """Fetch what is not on disk yet, and ask whether what is there is the newest. Raises `PullFailed`."""

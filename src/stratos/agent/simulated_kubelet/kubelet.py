@@ -31,6 +31,7 @@ from stratos.apis.meta import micro_time
 from stratos.apis.node import NODE
 from stratos.apis.pod import Pod
 from stratos.base.clock import Clock
+from stratos.kube.recorder import EventRecorder
 from stratos.planning.scheduling.requests import effective_requests
 from stratos.providers.contract import ImagePullPolicy
 from stratos.providers.simulated.host import Host
@@ -51,6 +52,7 @@ class KubeletOptions:
     network_plugin: NetworkPlugin = NetworkPlugin.CILIUM
     network_up: Duration = field(default_factory=lambda: Duration(1.0, 1.5, 3.0))  # from the kubelet's start
     container_start_seconds: float = 0.3
+    tells_events: bool = False  # of pulls, starts and ends: a few writes more for each pod, which only people read
 
 
 class SimulatedKubelet:
@@ -63,6 +65,7 @@ class SimulatedKubelet:
         clock: Clock,
         rng: random.Random,
         options: KubeletOptions,
+        recorder: EventRecorder | None,
     ) -> None:
         self.node_name = host.bootstrap.node_name or host.hostname
         self._host = host
@@ -71,6 +74,7 @@ class SimulatedKubelet:
         self._clock = clock
         self._rng = rng
         self._options = options
+        self._recorder = recorder
         self._images = ImageStore(host.disk, registry)
         self._network_up = asyncio.Event()
         self._images_pulled = _pulling(host)
@@ -166,6 +170,7 @@ class SimulatedKubelet:
             clock=self._clock,
             network_up=self._network_up,
             container_start_seconds=self._options.container_start_seconds,
+            recorder=self._recorder,
         )
 
     def _pod_ip(self, number: int) -> str:

@@ -23,11 +23,13 @@ from stratos.agent.simulated_kubelet.pod_status import (
     pod_status,
 )
 from stratos.agent.simulated_kubelet.writes import Writes
-from stratos.apis.pod import Container, Pod
+from stratos.apis.pod import POD, Container, Pod
 from stratos.base.clock import Clock
 from stratos.base.errors import Invalid
 from stratos.kube.backoff import Backoff
+from stratos.kube.recorder import EventRecorder
 from stratos.providers.simulated.host import HostDisk
+from stratos.telemetry.events import NORMAL, WARNING
 
 _RESTARTS = Backoff(first_seconds=10, max_seconds=300)
 _PULLS = Backoff(first_seconds=10, max_seconds=300)
@@ -47,6 +49,7 @@ class PodRoom:
     clock: Clock
     network_up: asyncio.Event
     container_start_seconds: float
+    recorder: EventRecorder | None  # of what happens to pods; None where nobody reads it
 
 
 class PodRun:
@@ -127,6 +130,13 @@ class PodRun:
                 return
             pause = _RESTARTS.seconds(failures)
             message = f"back-off {pause:.0f}s restarting failed container={container.name}"
+            if run.exit_code:
+                self._say(
+                    "BackOff",
+                    f"Back-off restarting failed container {container.name} in pod "
+                    f"{self.pod.metadata.name}_{self.pod.metadata.namespace}({self.pod.metadata.uid})",
+                    warning=True,
+                )
             record.last, record.state = run, Waiting("CrashLoopBackOff", message)
             await self._tell()
             await asyncio.sleep(pause)
@@ -135,23 +145,35 @@ class PodRun:
     async def _provide_image(self, container: Container, record: ContainerRecord) -> None:
         failures = 0
         while True:
+            pulled = self._room.images.must_pull(container)
+            if pulled:
+                self._say("Pulling", f'Pulling image "{container.image}"')
             try:
                 await self._room.images.provide(container)
             except PullFailed as failed:
+                self._say("Failed", f'Failed to pull image "{container.image}": {failed.message}', warning=True)
+                self._say("Failed", f"Error: {failed.reason}", warning=True)
                 record.state = Waiting(failed.reason, failed.message)
                 await self._tell()
                 failures += 1
                 pause = _PULLS.seconds(failures)
                 await asyncio.sleep(pause / 2)
-                record.state = Waiting("ImagePullBackOff", f'Back-off pulling image "{container.image}"')
+                message = f'Back-off pulling image "{container.image}"'
+                self._say("BackOff", message)
+                record.state = Waiting("ImagePullBackOff", message)
                 await self._tell()
                 await asyncio.sleep(pause / 2)
             else:
+                there = "Successfully pulled image" if pulled else "Container image"
+                rest = "" if pulled else " already present on machine"
+                self._say("Pulled", f'{there} "{container.image}"{rest}')
                 return
 
     async def _run_once(self, container: Container, record: ContainerRecord) -> Terminated:
         await asyncio.sleep(self._room.container_start_seconds)
         behaviour = self._behaviour(container, record)
+        self._say("Created", f"Created container: {container.name}")
+        self._say("Started", f"Started container {container.name}")
         started_at = self._room.clock.now()
         record.state = Running(started_at)
         record.ready = behaviour.ready_after_seconds == 0
@@ -206,6 +228,8 @@ class PodRun:
         await asyncio.wait((containers,))
         running = [record for record in self._record.containers if isinstance(record.state, Running)]
         if running:
+            for record in running:
+                self._say("Killing", f"Stopping container {record.name}")
             wanted = max(self._stop_seconds(record) for record in running)
             await asyncio.sleep(min(wanted, self._grace_seconds))
             exit_code = _TERMINATED if wanted <= self._grace_seconds else _KILLED
@@ -232,6 +256,11 @@ class PodRun:
                 self._told = status
                 if status["phase"] != "Pending":
                     self.begun.set()
+
+    def _say(self, reason: str, message: str, *, warning: bool = False) -> None:
+        """As an Event about the pod."""
+        if self._room.recorder is not None:
+            self._room.recorder.record(POD, self.pod, WARNING if warning else NORMAL, reason, message)
 
     def _all_containers(self) -> tuple[Container, ...]:
         return (*(self.pod.spec.init_containers or ()), *self.pod.spec.containers)
