@@ -34,6 +34,7 @@ NAMES: Mapping[str, str] = {
 """What each user of the API is called in a run's story: for the first three, the name of their component."""
 
 _READS = frozenset({"GET", "HEAD"})
+_OPEN_SECONDS = 0.1
 
 
 class DeathMoment(StrEnum):
@@ -211,6 +212,7 @@ class _Stream:
         self._chunks = chunks
         self._reading: asyncio.Future[bytes] | None = None
         self._broken = False
+        self._open_until = 0.0
         self._share = doors.rng.random()  # of the lag: each watch of a component is late by another time
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -234,7 +236,10 @@ class _Stream:
     async def _read(self) -> bytes:
         chunk = await anext(self._chunks)
         lag = self._doors.lag_seconds.get(self._life.component, 0.0) * self._share
-        if lag:
+        now = asyncio.get_running_loop().time()
+        if lag and now > self._open_until:
+            # Held up, not slowed down: what comes meanwhile passes with it, so that nothing is later than the lag.
+            self._open_until = now + lag + _OPEN_SECONDS
             await asyncio.sleep(lag)
         return chunk
 
