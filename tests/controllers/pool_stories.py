@@ -76,6 +76,7 @@ class Story:
         seconds: float | None = None,
         cpu: str = "1",
         labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
         selector: Mapping[str, str] | None = None,
         **spec: Any,
     ) -> None:
@@ -89,7 +90,7 @@ class Story:
             "containers": [container],
             **spec,
         }
-        metadata = {"name": name, "namespace": "default", "labels": dict(labels or {})}
+        metadata = {"name": name, "namespace": "default", "labels": labels or {}, "annotations": annotations or {}}
         await self.client.create(POD, {"metadata": metadata, "spec": body})
 
     async def add_daemon_set(self, name: str = "logger", image: str = "logger:1") -> None:

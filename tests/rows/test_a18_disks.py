@@ -18,12 +18,7 @@ from stratos.providers.simulated.registry import GIGABYTE, ImageRegistry
 
 async def run_job(story: Story, name: str) -> float:
     """Run a job that fills a cache on its machine, or finds it filled; how long it ran."""
-    container = {"name": "main", "image": "app:1", "resources": {"requests": {"cpu": "1"}}}
-    spec = {"restartPolicy": "Never", "nodeSelector": {"stratos.sh/pool": "ci"}, "containers": [container]}
-    annotations = {DURATION: "10m", CACHE_KEY: "go-modules"}
-    await story.client.create(
-        POD, {"metadata": {"name": name, "namespace": "default", "annotations": annotations}, "spec": spec}
-    )
+    await story.add_pod(name, annotations={DURATION: "10m", CACHE_KEY: "go-modules"})
     await story.wait_pod("Running", name)
     return await story.wait_pod("Succeeded", name)
 
