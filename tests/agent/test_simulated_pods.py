@@ -9,6 +9,7 @@ import pytest
 
 from agent.simulated_hosts import World, a_world, condition, wait_until
 from stratos.agent.simulated_kubelet.behaviour import CACHE_KEY, DURATION, EXIT_CODE, LOAD_SECONDS, STOP_SECONDS
+from stratos.agent.simulated_kubelet.kubelet import KubeletOptions
 from stratos.apis.pod import POD
 from stratos.providers.contract import MachineState
 from stratos.testing.virtual_time import run
@@ -357,3 +358,26 @@ def test_news_of_pods_that_come_while_a_machine_goes_down_harm_nobody() -> None:
             await world.wait_phase("other", "Running")
 
     run(main())
+
+
+def test_a_pods_story_is_told_in_events_where_people_read_them() -> None:
+    """`kubectl describe pod` is where everybody looks first; a simulation of a day does without."""
+
+    async def told(**kubelet: Any) -> list[str]:
+        async with a_world(kubelet=KubeletOptions(**kubelet)) as world:
+            await a_ready_world_runs(world)
+            for name, image in (("first", "app:1"), ("second", "app:1"), ("third", "none:1")):
+                await world.create_pod(name, image=image)
+                await asyncio.sleep(30)
+            await world.client.delete(POD, "default/first")
+            await world.wait_pod_gone("first")
+            await asyncio.sleep(1)
+            events = await world.client.request_json("GET", "/api/v1/events")
+            return sorted(f"{event['involvedObject']['name']} {event['reason']}" for event in events["items"])
+
+    assert run(told(tells_events=True)) == [
+        *("first Created", "first Killing", "first Pulled", "first Pulling", "first Started"),
+        *("second Created", "second Pulled", "second Started"),
+        *("third BackOff", "third Failed", "third Failed", "third Pulling"),
+    ]
+    assert run(told()) == []

@@ -164,9 +164,9 @@ class PodRun:
                 await self._tell()
                 await asyncio.sleep(pause / 2)
             else:
-                there = "Successfully pulled image" if pulled else "Container image"
-                rest = "" if pulled else " already present on machine"
-                self._say("Pulled", f'{there} "{container.image}"{rest}')
+                image = f'image "{container.image}"'
+                told = f"Successfully pulled {image}" if pulled else f"Container {image} already present on machine"
+                self._say("Pulled", told)
                 return
 
     async def _run_once(self, container: Container, record: ContainerRecord) -> Terminated:
