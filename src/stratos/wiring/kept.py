@@ -11,7 +11,6 @@ import asyncio
 import fcntl
 import os
 import random
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from stratos.apiserver.auth.contract import SYSTEM_MASTERS
 from stratos.apiserver.auth.files import write_whole
 from stratos.apiserver.auth.kubeconfig import kubeconfig, write_kubeconfig
 from stratos.apiserver.http.serving import TlsFiles, serving
-from stratos.apiserver.storage.contract import Storage
 from stratos.apiserver.storage.sqlite import open_sqlite
 from stratos.base.clock import Clock
 from stratos.base.errors import Conflict, Invalid
@@ -69,7 +67,7 @@ async def _kept_cluster(directory: Path, files: _Files, port: int, speed: float)
     chance = random.SystemRandom()
     webhooks = WebhookCaller()
     cluster = Cluster(
-        files.open_storage(),
+        open_sqlite(directory / "state.db"),
         clock=clock,
         ids=SeededIds(chance),
         rng=chance,
@@ -109,7 +107,6 @@ class _Files:
         except OSError as error:
             raise Invalid(f"cannot keep a cluster in {directory}: {error.strerror}") from error
         self.kubeconfig = directory / "kubeconfig"
-        self._state = directory / "state.db"
         self._cloud = directory / "cloud.json"
         self._clock = directory / "clock"
         self._lock = directory / "lock"
@@ -131,12 +128,6 @@ class _Files:
             file.write(f"{os.getpid()}\n")
             file.flush()
             yield
-
-    def open_storage(self) -> Storage:
-        try:
-            return open_sqlite(self._state)
-        except sqlite3.Error as error:
-            raise Invalid(f"{self._state} does not hold a cluster: {error}", hint="start with a new folder") from error
 
     def clock(self, speed: float) -> Clock:
         """Never earlier than the cluster has been before, or its objects would come from the future."""
