@@ -28,6 +28,14 @@ def test_dates_stay_text_and_keys_become_names() -> None:
     assert load_yaml("day: 2026-01-01\n2: two\ntrue: yes") == {"day": "2026-01-01", "2": "two", "true": True}
 
 
+def test_clock_times_and_port_mappings_stay_text() -> None:
+    """YAML once counted in sixties, and nobody who writes a manifest remembers it."""
+    assert load_yaml("[22:22, 12:30:45, 1:30.5, -1:10, 8080, 017, 0x1f, 1.5]") == [
+        *("22:22", "12:30:45", "1:30.5", "-1:10"),
+        *(8080, 15, 31, 1.5),
+    ]
+
+
 def test_anchors_are_written_out() -> None:
     """Manifests use them to say a thing once; what reads them may change one place without the other."""
     document = load_yaml("base: &base {a: [1]}\nmore: {<<: *base, b: 2}\nagain: *base")

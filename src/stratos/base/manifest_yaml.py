@@ -7,6 +7,7 @@ all sense, or would grow by its aliases, is refused while it is still text.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,11 +19,20 @@ MAX_DEPTH = 200
 _SMALLEST_BUDGET = 1000
 
 
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+
+def _resolver(tag: str, pattern: re.Pattern[str]) -> tuple[str, re.Pattern[str]]:
+    """As PyYAML has it, but for numbers to the base of sixty: to it, the port mapping 22:22 is 1342."""
+    return (tag, re.compile(f"(?!.*:){pattern.pattern}", pattern.flags)) if tag in _NUMBERS else (tag, pattern)
+
+
 class _Loader(yaml.CSafeLoader):
     """PyYAML's safe loader in C, without the one implicit type that JSON does not have."""
 
     yaml_implicit_resolvers = {
-        letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        letter: [_resolver(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
         for letter, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
