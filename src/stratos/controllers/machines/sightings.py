@@ -14,7 +14,7 @@ from stratos.apis.nodeclaim import NodeClaim
 from stratos.base.clock import Clock
 from stratos.base.errors import StratosError
 from stratos.kube.cache import Cache, CacheEvent, Change
-from stratos.planning.pools.machine import CLOUD_LAG
+from stratos.planning.pools.draft import CLOUD_LAG
 from stratos.providers.contract import MachineState, Provider
 from stratos.snapshot.machine import Sighting
 from stratos.telemetry.logs import get_logger

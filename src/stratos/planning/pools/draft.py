@@ -1,0 +1,119 @@
+"""A plan for one machine while it is being written: what was seen, the steps so far, and the status after them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from stratos.apis import labels
+from stratos.apis.meta import find_condition, is_condition_true, with_condition
+from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeState, Wanted
+from stratos.apis.nodepool import PoolTemplate
+from stratos.planning.pools.lifecycle import step_through
+from stratos.planning.pools.nodes import Role, shape_node
+from stratos.planning.pools.steps import MachinePlan, Record, Shape, Step, Tag
+from stratos.snapshot.machine import MachineSnapshot, MachineState
+
+CLOUD_LAG = timedelta(seconds=10)
+"""How long what the cloud says may contradict what it was asked before we believe that somebody else was at work."""
+
+UNKNOWN_GRACE = timedelta(seconds=60)
+"""How long after its launch a machine may be missing from the cloud's answers."""
+
+UP = (MachineState.PENDING, MachineState.RUNNING)
+ASLEEP = (MachineState.STOPPING, MachineState.STOPPED)
+
+
+def wish(claim: NodeClaim) -> Wanted:
+    """What the claim comes to in the end: deleting it, a warm-up that failed and a machine that was lost override."""
+    warmed_up = find_condition(claim.status.conditions, ClaimCondition.WARMED_UP)
+    failed = warmed_up is not None and warmed_up.status == "False"
+    lost = is_condition_true(claim.status.conditions, ClaimCondition.ENDED)
+    return Wanted.GONE if failed or lost or claim.metadata.deletion_timestamp is not None else claim.spec.wanted
+
+
+class Draft:
+    """A plan being written: the steps so far, and the status as it will be after them."""
+
+    def __init__(self, look: MachineSnapshot) -> None:
+        self.look = look
+        self.claim = look.claim
+        self.now = look.taken_at
+        self.status = look.claim.status
+        self.template = look.pool.template if look.pool else PoolTemplate()
+        self.steps: list[Step] = []
+
+    # What was seen
+
+    @property
+    def seen(self) -> MachineState | None:
+        return self.look.seen.state if self.look.seen else None
+
+    @property
+    def is_gone(self) -> bool:
+        """The cloud has ended the machine, or has never heard of it although it should by now."""
+        seen, launched_at = self.look.seen, self.status.launched_at
+        if seen is None:
+            return False
+        if seen.state is not None:
+            return seen.state.gone
+        return launched_at is not None and seen.at > launched_at + UNKNOWN_GRACE
+
+    def seen_since(self, moment: datetime | None) -> bool:
+        """Whether the last sighting is late enough to tell what happened after ``moment``."""
+        return self.look.seen is not None and (moment is None or self.look.seen.at >= moment + CLOUD_LAG)
+
+    @property
+    def name(self) -> str:
+        return self.status.node_name or self.status.instance_id or self.claim.metadata.name
+
+    # What to do
+
+    def do(self, *steps: Step) -> None:
+        self.steps += steps
+
+    def record(self, **changes: Any) -> None:
+        """Note a change of status; several in a row are written at once."""
+        self.status = msgspec.structs.replace(self.status, **changes)
+        if self.steps and isinstance(self.steps[-1], Record):
+            self.steps.pop()
+        if self.status != self.claim.status:
+            self.steps.append(Record(self.status))
+
+    def condition(self, type_: ClaimCondition, status: bool | None, reason: str, message: str = "") -> None:
+        self.record(
+            conditions=with_condition(
+                self.status.conditions, type_, status, reason=reason, message=message, now=self.now
+            )
+        )
+
+    def move(self, *states: NodeState, **changes: Any) -> None:
+        """Go through ``states``, each of which must be legal after the one before."""
+        before = self.status.state
+        after = step_through(*(() if before is None else (before,)), *states)
+        self.record(state=after, state_since=self.now, **changes)
+
+    def shape(self, role: Role, *, lifted: bool = False, just_started: bool = False) -> None:
+        node = self.look.node
+        if node is None:
+            return
+        shape = shape_node(node, self.claim, self.status, self.template, role, lifted=lifted, just_started=just_started)
+        if not shape.fits(node):
+            self.do(Shape(shape))
+
+    def close_first(self, role: Role) -> None:
+        """Shape the node before the move that was just noted is written: whoever reads it finds the node closed."""
+        moved = self.steps.pop()
+        self.shape(role)
+        self.steps.append(moved)
+
+    def tag_state(self, state: str, **more: str) -> None:
+        self.do(Tag({labels.TAG_STATE: state, **more}))
+
+    def plan(self, waits_for: str = "", look_again_seconds: float | None = None, *, follow: bool = True) -> MachinePlan:
+        return MachinePlan(tuple(self.steps), waits_for, look_again_seconds, follow)
+
+    def seconds_until(self, moment: datetime) -> float:
+        return max(0.0, (moment - self.now).total_seconds())
