@@ -309,6 +309,15 @@ def test_a_machine_that_never_comes_up_is_given_up() -> None:
     assert wishes(plan_pool(a_look(a_pool(standby=0), dead))) == {"a": (Wanted.GONE, "NeverReady")}
 
 
+def test_a_machine_whose_node_has_failed_is_given_up_in_the_end() -> None:
+    """The cloud shows it running, and nothing on it does: whatever was bound there would wait for ever."""
+    silent = a_machine("a", state=R, wanted=Wanted.RUNNING, conditions={ClaimCondition.READY: "NodeNotReady"})
+
+    assert wishes(plan_pool(a_look(a_pool(standby=0), silent))) == {}
+    later = a_look(a_pool(standby=0), silent, at=NOW + timedelta(minutes=15))
+    assert wishes(plan_pool(later)) == {"a": (Wanted.GONE, "NodeFailed")}
+
+
 def test_standby_machines_of_an_older_image_are_replaced_one_at_a_time() -> None:
     """An image is renewed because of what was wrong with the old one; but the pool must stay useful meanwhile."""
     look = a_look(a_pool(standby=2), a_machine("a", image="ami-0"), a_machine("b", image="ami-0"))

@@ -9,15 +9,21 @@ from datetime import datetime, timedelta
 
 from stratos.apis import labels
 from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
+from stratos.apis.nodepool import NodePoolSpec
 from stratos.base.duration import format_duration, parse_duration_seconds
 from stratos.planning.pools import members
 from stratos.planning.pools.drain import workload_pods
 from stratos.planning.pools.members import Mark, NewClaim, PoolEvent, Wish
+from stratos.planning.pools.nodes import has_become_ready
 from stratos.planning.pools.scale_up import launches_allowed, zones_by_use
 from stratos.snapshot.pool import PoolMachine, PoolSnapshot
 
 WARNING_AHEAD = timedelta(minutes=5)
 """How long before a machine's time is over the pool warns of it."""
+
+FAILURE_LIMIT = timedelta(minutes=15)
+"""How long a node that has served may be unready before its machine is replaced: its kubelet is dead, though the cloud
+shows it running. Longer than a control plane should take to come back, or all its nodes would be replaced with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +107,8 @@ def _empty_since(machine: PoolMachine) -> datetime | None:
 
 
 def replace_old(look: PoolSnapshot) -> Upkeep:
-    """Replace machines that have run for too long, or that never came up."""
+    """Replace machines that have run for too long, that never came up, or whose nodes have failed."""
     limit = look.pool.spec.max_node_runtime_seconds
-    patience = timedelta(seconds=parse_duration_seconds(look.pool.spec.pre_warm.timeout))
     wishes, events, due_at = [], [], []
     for machine in look.machines:
         status, now = machine.claim.status, look.taken_at
@@ -112,12 +117,12 @@ def replace_old(look: PoolSnapshot) -> Upkeep:
         started = status.last_started_at
         if started is None:
             continue
-        if not members.is_in_service(machine) and members.is_under_way(machine, now):
-            if now >= started + patience:
-                why = f"its node was not ready {format_duration(patience.total_seconds())} after it was started"
-                wishes.append(_wish(machine, Wanted.GONE, "NeverReady", why, now))
+        if not members.is_in_service(machine):
+            given_up_at, reason, why = _patience_with(machine, started, look.pool.spec)
+            if now >= given_up_at:
+                wishes.append(_wish(machine, Wanted.GONE, reason, why, now))
             else:
-                due_at.append(started + patience)
+                due_at.append(given_up_at)
         if limit is None:
             continue
         ends = started + timedelta(seconds=limit)
@@ -133,6 +138,18 @@ def replace_old(look: PoolSnapshot) -> Upkeep:
         elif now < ends:
             due_at.append(ends - WARNING_AHEAD)
     return Upkeep(tuple(wishes), (), tuple(events), tuple(due_at))
+
+
+def _patience_with(machine: PoolMachine, started: datetime, spec: NodePoolSpec) -> tuple[datetime, str, str]:
+    """When a machine whose node does not serve is given up, and what is said of it then."""
+    if not has_become_ready(machine.claim.status):
+        seconds = parse_duration_seconds(spec.pre_warm.timeout)
+        why = f"its node was not ready {format_duration(seconds)} after it was started"
+        return started + timedelta(seconds=seconds), "NeverReady", why
+    ready = members.condition(machine, ClaimCondition.READY)
+    since = (ready and ready.last_transition_time) or started
+    why = f"its node has not been ready for {format_duration(FAILURE_LIMIT.total_seconds())}"
+    return max(started, since) + FAILURE_LIMIT, "NodeFailed", why
 
 
 def _wants_no_disruption(machine: PoolMachine) -> bool:
