@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,16 @@ def in_prepared_cluster(play: Callable[[Client, Callable[[str], Awaitable[Story]
     run(main())
 
 
-async def create_pod(client: Client, name: str, *, cpu: str = "1", disk: str = "") -> None:
+async def create_pod(client: Client, name: str, *, cpu: str = "1", disk: str = "", command: Sequence[str] = ()) -> None:
+    """For the pool; with a ``command`` it ends when that does."""
+    container: dict[str, Any] = {"name": "main", "image": "agent", "resources": {"requests": {"cpu": cpu}}}
+    if command:
+        container["command"] = list(command)
     selector = {"stratos.sh/pool": "ci-runners", **({"disk": disk} if disk else {})}
-    spec: dict[str, Any] = {
+    spec = {
         "nodeSelector": selector,
-        "containers": [{"name": "main", "image": "agent", "resources": {"requests": {"cpu": cpu}}}],
+        "containers": [container],
+        "restartPolicy": "Never" if command else "Always",
     }
     await client.create(POD, {"metadata": {"name": name, "namespace": "default"}, "spec": spec})
 
@@ -90,6 +95,21 @@ def test_a_pod_that_found_room_says_that_no_machine_was_started_for_it() -> None
         assert story.facts["path"] == "running"
         assert "unschedulable" not in stages(story)
         assert "no machine was brought into service for this pod" in story.to_text()
+
+    in_prepared_cluster(play)
+
+
+def test_a_pod_that_has_ended_says_when_and_how() -> None:
+    """The story of a job is told most often when it is over."""
+
+    async def play(client: Client, ask: Callable[[str], Awaitable[Story]]) -> None:
+        await create_pod(client, "job", command=["sleep", "60"])
+        await asyncio.sleep(300)
+        story = await ask("pod/job")
+
+        assert "ended (Succeeded)" in story.headline
+        assert story.facts["path"] == "warm"
+        assert stages(story)[-1] == "ended"
 
     in_prepared_cluster(play)
 

@@ -160,3 +160,32 @@ def test_a_wake_that_failed_is_said() -> None:
     story = tell_pod(a_scene(pod, coming), pod)
 
     assert any(reason.startswith("Woken: ") for reason in story.reasons)
+
+
+def test_other_pools_say_why_they_did_not_act() -> None:
+    """Several may match; readers wonder why it was this one."""
+    pod = created(a_pod(node="node-ci-1", phase="Running"))
+    machine = a_machine("ci-1", state=NodeState.RUNNING, wanted=Wanted.RUNNING, pods=[pod])
+    tainted = a_pool("gpu", template={"taints": [{"key": "gpu", "effect": "NoSchedule"}]})
+    looks = (a_look(None, machine), a_look(tainted), a_look(a_pool("spare")))
+
+    story = tell_pod(Scene(taken_at=NOW, looks=looks), pod)
+
+    assert story.rejected == (
+        "pool gpu: the pod does not tolerate its taint gpu=:NoSchedule",
+        "pool spare: would do too; one pool acts for a pod, and that was ci",
+    )
+
+
+def test_a_pod_that_is_slow_to_start_is_sent_to_look_at_its_images() -> None:
+    """From here on it is the node's business, which no pool knows about; right after binding it is just early."""
+    pod = created(a_pod(node="node-ci-1"))
+    bound = Condition(type="PodScheduled", status="True", last_transition_time=NOW - timedelta(minutes=3))
+    slow = msgspec.structs.replace(pod, status=msgspec.structs.replace(pod.status, conditions=(bound,)))
+    machine = a_machine("ci-1", state=NodeState.RUNNING, wanted=Wanted.RUNNING, pods=[slow])
+
+    late = tell_pod(a_scene(slow, machine), slow)
+    early = tell_pod(Scene(taken_at=NOW - timedelta(minutes=2), looks=(a_look(None, machine),)), slow)
+
+    assert late.hint.startswith("bound 3m ago and not running")
+    assert early.hint == ""

@@ -143,7 +143,7 @@ def machine_table(claims: Sequence[NodeClaim], now: datetime, lines: int | None 
             _state(claim),
             _since(status.state_since or claim.metadata.creation_timestamp, now),
             *((status.instance_type, status.zone) if wide else ()),
-            decision.message if decision else "",
+            f"{decision.reason}: {decision.message}" if decision else "",
         )
     return _with_last_line(table, more)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from stratos.apis.event import Event
 from stratos.apis.meta import find_condition, is_condition_true
@@ -29,6 +29,7 @@ WARM = "warm"  # a standby machine was started for it
 COLD = "cold"  # a machine was launched for it
 RUNNING = "running"  # its node was running already
 
+_USUAL_START = timedelta(minutes=2)  # on a node: longer than most images take
 _PATH_WORDS = {
     WARM: "a standby machine was started",
     COLD: "a machine was launched cold",
@@ -84,7 +85,9 @@ def _waited(pod: Pod, steps: Sequence[Step], path: str | None) -> str:
     if not ends or pod.metadata.creation_timestamp is None:
         return ""
     how = f" ({_PATH_WORDS[path]})" if path else ""
-    return f", {human_duration((ends[0] - pod.metadata.creation_timestamp).total_seconds())} after it was created{how}"
+    seconds = human_duration((ends[0] - pod.metadata.creation_timestamp).total_seconds())
+    started = "; it started" if pod.finished else ","
+    return f"{started} {seconds} after it was created{how}"
 
 
 def _path(pod: Pod, claim: NodeClaim) -> str:
@@ -101,7 +104,9 @@ def _why_there(pod: Pod, claim: NodeClaim | None, path: str | None) -> tuple[str
         return (f"no NodePool looks after {pod.spec.node_name}: the scheduler found room there",)
     decision = claim.spec.decision
     if decision is None or pod.metadata.key not in decision.pods:
-        return ("the scheduler found room there: no machine was brought into service for this pod",)
+        if path == RUNNING or decision is None:
+            return ("the scheduler found room there: no machine was brought into service for this pod",)
+        return ("the scheduler found room on a machine that came into service for others", decision_words(decision))
     others = ", ".join(key for key in decision.pods if key != pod.metadata.key)
     return (
         decision_words(decision),
@@ -113,10 +118,10 @@ def _why_there(pod: Pod, claim: NodeClaim | None, path: str | None) -> tuple[str
 
 def _hint_for_starting(scene: Scene, pod: Pod) -> str:
     bound = condition_time(pod.status.conditions, "PodScheduled")
-    if bound is None or pod.metadata.deletion_timestamp is not None:
+    if bound is None or scene.taken_at < bound + _USUAL_START or pod.metadata.deletion_timestamp is not None:
         return ""
     since = human_duration((scene.taken_at - bound).total_seconds())
-    return f"bound {since} ago and not running: its images or volumes may be missing (kubectl describe pod)"
+    return f"bound {since} ago and not running: kubectl describe pod tells of images and volumes that are missing"
 
 
 def _other_pools(scene: Scene, pod: Pod, acted: str) -> tuple[str, ...]:
@@ -269,6 +274,13 @@ def _node_steps(pod: Pod, events: Sequence[Event], started_at: datetime | None) 
     ready = condition_time(conditions, "Ready")
     if ready is not None and (started_at is None or ready > started_at):
         yield Step(ready, "ready", "it became ready")
+    ended = [
+        status.state.terminated.finished_at
+        for status in pod.status.container_statuses or ()
+        if status.state.terminated is not None and status.state.terminated.finished_at is not None
+    ]
+    if pod.finished and ended:
+        yield Step(max(ended), "ended", f"it ended: {pod.status.phase}")
 
 
 def _facts(
