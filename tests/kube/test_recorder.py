@@ -59,6 +59,24 @@ def test_repeats_become_one_event_with_a_count() -> None:
     run(main())
 
 
+def test_events_are_listed_in_the_order_in_which_they_happened() -> None:
+    """Lists are sorted by name, and nobody sorts them again before reading."""
+
+    async def main() -> None:
+        async with embedded_client() as client:
+            pod = await client.create(POD, a_pod("web"))
+            recorder = a_recorder(client)
+            async with running(recorder):
+                for number in range(20):
+                    recorder.normal(POD, pod, "Step", f"step {number:02}")
+                    await asyncio.sleep(0.5 * (number % 2))
+                await recorder.wait_posted()
+            messages = [event.message for event in await events_of(client)]
+            assert messages == [f"step {number:02}" for number in range(20)]
+
+    run(main())
+
+
 def test_an_event_that_has_been_deleted_is_told_anew() -> None:
     async def main() -> None:
         async with embedded_client() as client:

@@ -60,6 +60,7 @@ class Kubectl:
     home: Path
     namespace: str = "default"
     timeout_seconds: float = 30
+    editor: str = ""  # what `kubectl edit` opens
 
     def __call__(self, command: str, *more: str, stdin: str | None = None, code: int | None = 0) -> Outcome:
         """Run it. ``command`` is split at spaces, ``more`` is not. It must exit with ``code``, unless that is None."""
@@ -96,6 +97,9 @@ class Kubectl:
             process.kill()
             process.communicate()
 
+    def edited_with(self, editor: str) -> Kubectl:
+        return replace(self, editor=editor)
+
     def within(self, namespace: str) -> Kubectl:
         return replace(self, namespace=namespace)
 
@@ -105,7 +109,8 @@ class Kubectl:
 
     @property
     def _environment(self) -> dict[str, str]:
-        return {"HOME": str(self.home), "PATH": os.environ["PATH"]}
+        home = str(self.home)
+        return {"HOME": home, "TMPDIR": home, "PATH": os.environ["PATH"], "KUBE_EDITOR": self.editor}
 
 
 @contextmanager

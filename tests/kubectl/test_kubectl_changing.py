@@ -56,6 +56,20 @@ def test_the_three_kinds_of_patch_change_what_they_say(kubectl: Kubectl) -> None
     assert "spec.replicas" in wrong.err
 
 
+def test_an_object_is_edited_as_text(kubectl: Kubectl) -> None:
+    """`edit` fetches, opens an editor, and sends what was changed; an invalid change comes back for another try."""
+    kubectl.apply(a_deployment(replicas=1))
+
+    edited = kubectl.edited_with("sed -i 's/replicas: 1/replicas: 2/'")("edit deployment web")
+    assert edited.out == "deployment.apps/web edited\n"
+    assert kubectl("get deployment web -o", "jsonpath={.spec.replicas}").out == "2"
+    assert kubectl.edited_with("true")("edit deployment web").err == "Edit cancelled, no changes made.\n"
+    refused = kubectl.edited_with("sed -i 's/replicas: 2/replicas: -2/'")("edit deployment web", code=1)
+    assert refused.err.startswith('error: deployments.apps "web" is invalid\n')
+    kept = [file.read_text() for file in kubectl.home.glob("kubectl-edit-*.yaml")]
+    assert any("# * spec.replicas: Invalid value: -2: must be greater than or equal to 0" in text for text in kept)
+
+
 def test_server_side_appliers_who_disagree_get_a_conflict_until_one_forces(kubectl: Kubectl) -> None:
     """Two tools that manage one field must learn of each other, instead of overwriting in turns."""
     kubectl.apply(a_deployment(replicas=2), options="--server-side --field-manager=ci")

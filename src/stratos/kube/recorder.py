@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from stratos.apis.event import EVENT
@@ -43,6 +44,7 @@ class EventRecorder:
         self._ids = ids
         self._ledger = EventLedger(component, speakers)
         self._pending: dict[Occurrence, int] = {}
+        self._numbered = 0
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -99,13 +101,20 @@ class EventRecorder:
         while self._pending:
             occurrence = next(iter(self._pending))
             times = self._pending.pop(occurrence)
-            decision = self._ledger.record(occurrence, now=self._clock.now(), suffix=self._ids.suffix(16), times=times)
+            now = self._clock.now()
+            decision = self._ledger.record(occurrence, now=now, suffix=self._suffix(now), times=times)
             try:
                 await self._post(decision)
             except StratosError as error:
                 log.debug("event not accepted", reason=occurrence.reason, error=error.message)
         self._work.clear()
         self._idle.set()
+
+    def _suffix(self, now: datetime) -> str:
+        """Begins with the time: Events are listed by name, and read from top to bottom."""
+        self._numbered += 1
+        moment = round(now.timestamp() * 1_000_000) * 1000 + self._numbered % 1000
+        return f"{moment:x}{self._ids.suffix(4)}"
 
     async def _post(self, decision: CreateEvent | RepeatEvent) -> None:
         if isinstance(decision, RepeatEvent):

@@ -125,6 +125,17 @@ def test_a_dry_run_answers_and_changes_nothing() -> None:
     with_api(scenario)
 
 
+def test_what_a_dry_run_makes_has_no_version() -> None:
+    """A version is a promise that something is stored."""
+
+    async def scenario(api: Api) -> None:
+        reply = await api.call("POST", CONFIG_MAPS, a_config_map("cm"), dryRun="All")
+        assert reply.code == 201
+        assert "resourceVersion" not in reply.obj["metadata"]
+
+    with_api(scenario)
+
+
 def test_the_four_patches_mean_what_their_content_types_say() -> None:
     async def scenario(api: Api) -> None:
         path = f"{DEPLOYMENTS}/web"

@@ -47,7 +47,7 @@ def decode_json(data: bytes) -> Any:
 
 
 def served(resource: Resource, value: bytes, revision: int) -> bytes:
-    """A stored object as clients of ``resource`` see it."""
+    """A stored object as clients of ``resource`` see it. One that a dry run made has no version: revision 0."""
     cut = value.index(_METADATA) + len(_METADATA)
     front = value[:cut]
     if resource.custom:
@@ -56,6 +56,8 @@ def served(resource: Resource, value: bytes, revision: int) -> bytes:
             resource.kind.encode(),
             _METADATA,
         )
+    if not revision:
+        return front + value[cut:]
     return b'%b"resourceVersion":"%d",%b' % (front, revision, value[cut:])
 
 
