@@ -16,7 +16,7 @@ def test_a23_the_taint_stays_for_two_minutes_at_most_when_the_network_never_repo
     """Some plugins never say that they are up; the machines of theirs that are ready must serve all the same."""
 
     async def plot(story: Story) -> None:
-        await story.add_filled_pool(preWarm={"timeout": "3m"})
+        await story.add_filled_pool(preWarm={"timeout": "1m"})
         await story.add_pod()
         claim = await story.wait_state(NodeState.RUNNING)
 

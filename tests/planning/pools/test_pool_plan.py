@@ -318,6 +318,18 @@ def test_a_machine_whose_node_has_failed_is_given_up_in_the_end() -> None:
     assert wishes(plan_pool(later)) == {"a": (Wanted.GONE, "NodeFailed")}
 
 
+@pytest.mark.parametrize(("seconds", "given_up"), [(121, False), (240, True)])
+def test_a23_no_machine_is_given_up_before_its_node_would_have_been_opened_without_a_network(
+    seconds: float, given_up: bool
+) -> None:
+    """A pool may be impatient with warm-ups; a network that says nothing is waited for two minutes all the same."""
+    started = NOW - timedelta(seconds=seconds)
+    silent = a_machine("a", state=R, wanted=Wanted.RUNNING, last_started_at=started, ready_at=None)
+    pool = a_pool(standby=0, preWarm={"timeout": "1m"})
+
+    assert bool(plan_pool(a_look(pool, silent)).wishes) is given_up
+
+
 def test_standby_machines_of_an_older_image_are_replaced_one_at_a_time() -> None:
     """An image is renewed because of what was wrong with the old one; but the pool must stay useful meanwhile."""
     look = a_look(a_pool(standby=2), a_machine("a", image="ami-0"), a_machine("b", image="ami-0"))

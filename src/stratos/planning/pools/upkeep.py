@@ -13,6 +13,7 @@ from stratos.apis.nodepool import NodePoolSpec
 from stratos.base.duration import format_duration, parse_duration_seconds
 from stratos.planning.pools import members
 from stratos.planning.pools.drain import workload_pods
+from stratos.planning.pools.machine import STARTUP_TAINT_LIMIT
 from stratos.planning.pools.members import Mark, NewClaim, PoolEvent, Wish
 from stratos.planning.pools.nodes import has_become_ready
 from stratos.planning.pools.scale_up import launches_allowed, zones_by_use
@@ -143,7 +144,8 @@ def replace_old(look: PoolSnapshot) -> Upkeep:
 def _patience_with(machine: PoolMachine, started: datetime, spec: NodePoolSpec) -> tuple[datetime, str, str]:
     """When a machine whose node does not serve is given up, and what is said of it then."""
     if not has_become_ready(machine.claim.status):
-        seconds = parse_duration_seconds(spec.pre_warm.timeout)
+        # However soon a pool gives up warm-ups: a node whose network stays silent shall live to be opened all the same.
+        seconds = max(parse_duration_seconds(spec.pre_warm.timeout), 2 * STARTUP_TAINT_LIMIT.total_seconds())
         why = f"its node was not ready {format_duration(seconds)} after it was started"
         return started + timedelta(seconds=seconds), "NeverReady", why
     ready = members.condition(machine, ClaimCondition.READY)
