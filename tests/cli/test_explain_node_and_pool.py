@@ -6,7 +6,7 @@ import msgspec
 
 from stratos.apis.event import Event
 from stratos.apis.meta import Condition, ObjectMeta
-from stratos.apis.nodeclaim import ClaimCondition, NodeState, Wanted
+from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
 from stratos.apis.pod import LabelSelectorSpec
 from stratos.apis.poddisruptionbudget import PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus
 from stratos.cli.explaining.node import tell_node
@@ -90,6 +90,19 @@ def test_a_pool_that_cannot_launch_says_why_and_what_to_mend() -> None:
     assert "Degraded for 3m: there is no SimNodeClass small" in story.reasons
     assert "2 machines are missing to minStandby and cannot be asked for now" in story.reasons
     assert story.hint == "mend what keeps NodePool ci from launching: there is no SimNodeClass small"
+
+
+def test_what_was_decided_together_is_told_as_one() -> None:
+    """A burst brings machines into service by the dozen; a line for each would hide all that came before."""
+
+    def woken(number: int) -> PoolMachine:
+        pods = (f"default/web-{number}",)
+        decision = Decision(reason="ScaleUp", message=f"a standby machine for {pods[0]}", at=NOW, pods=pods)
+        return a_machine(f"ci-{number}", state=NodeState.RUNNING, wanted=Wanted.RUNNING, decision=decision)
+
+    [step] = tell_pool(Scene(taken_at=NOW), a_look(None, *map(woken, range(3)))).steps
+
+    assert step.text == "3 machines: running wanted. ScaleUp: for 3 pods"
 
 
 def test_warnings_about_a_pool_are_part_of_its_story() -> None:

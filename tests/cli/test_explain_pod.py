@@ -68,7 +68,7 @@ def test_a_pod_whose_machine_is_coming_tells_of_it_and_of_what_went_wrong() -> N
 
     assert "pool ci is bringing ci-1 into service for it" in story.headline
     assert story.reasons[0] == "ScaleUp: a standby machine for default/web"
-    assert [step.stage for step in story.steps] == ["created", "decided"]
+    assert [step.stage for step in story.steps] == ["created", "unschedulable", "decided"]
 
 
 def test_a_machine_launched_for_a_pod_is_told_as_the_cold_path() -> None:
@@ -95,7 +95,7 @@ def test_a_machine_launched_for_a_pod_is_told_as_the_cold_path() -> None:
     assert story.headline == "pod default/web runs on node-ci-1, 70s after it was created (a machine was launched cold)"
     assert story.facts["path"] == "cold"
     assert [step.stage for step in story.steps] == [
-        "created", "decided", "launched", "prepared", "node-ready", "running",
+        "created", "unschedulable", "decided", "launched", "prepared", "node-ready", "running",
     ]  # fmt: skip
     assert "it was brought into service for default/web-2, too" in story.reasons
 
@@ -132,6 +132,19 @@ def test_the_hint_names_the_wish_that_stands_in_the_way(pod: Pod, template: dict
 
     assert story.hint.startswith(hint)
     assert len(story.rejected) == 1
+
+
+def test_a_refusal_is_told_before_what_it_led_to() -> None:
+    """Events are posted a little late; a story that shows the effect before its cause confuses."""
+    decided = CREATED + timedelta(seconds=1)
+    decision = Decision(reason="ScaleUp", message="a standby machine", at=decided, pods=("default/web",))
+    coming = a_machine("ci-1", wanted=Wanted.RUNNING, wakes=1, wakes_done=0, decision=decision)
+    late = Event(reason="FailedScheduling", message="no room", first_timestamp=decided + timedelta(seconds=4))
+    pod = created(a_pod())
+
+    steps = tell_pod(a_scene(pod, coming), pod, [late]).steps
+
+    assert [(step.at, step.stage) for step in steps[1:]] == [(decided, "unschedulable"), (decided, "decided")]
 
 
 def test_without_any_pool_the_hint_is_to_make_one() -> None:

@@ -16,13 +16,15 @@ from stratos.cli.pool_facts import PoolFacts, pool_facts
 from stratos.cli.view import pool_table
 from stratos.kube.client import Client
 
+_ENDLESS = 1000  # columns: a line is as long as it has to be, whatever the terminal
+
 
 def run_get_pools(*, as_json: bool, kubeconfig: Path | None) -> None:
     pools = asyncio.run(_read(kubeconfig))
     if as_json:
         print(json.dumps([dataclasses.asdict(pool) for pool in pools], indent=2))
     elif pools:
-        Console(soft_wrap=True).print(pool_table(pools))
+        Console(width=_ENDLESS).print(pool_table(pools))
     else:
         print("no pools; a first one: kubectl apply -f examples/ci-runners")
 

@@ -63,7 +63,7 @@ def _tell_placed(scene: Scene, pod: Pod, events: Sequence[Event], started_at: da
         facts=_facts(scene, pod, claim, steps, path),
         steps=steps,
         reasons=_why_there(pod, claim, path),
-        rejected=_other_pools(scene, pod, claim.spec.pool) if claim is not None else (),
+        rejected=_rejected(scene, pod, claim) if claim is not None else (),
         hint="" if started_at or pod.finished else _hint_for_starting(scene, pod),
     )
 
@@ -112,7 +112,6 @@ def _why_there(pod: Pod, claim: NodeClaim | None, path: str | None) -> tuple[str
         decision_words(decision),
         *((_WHY_THAT_ONE[path],) if path in _WHY_THAT_ONE else ()),
         *((f"it was brought into service for {others}, too",) if others else ()),
-        *decision.rejected,
     )
 
 
@@ -124,13 +123,24 @@ def _hint_for_starting(scene: Scene, pod: Pod) -> str:
     return f"bound {since} ago and not running: kubectl describe pod tells of images and volumes that are missing"
 
 
-def _other_pools(scene: Scene, pod: Pod, acted: str) -> tuple[str, ...]:
+def _rejected(scene: Scene, pod: Pod, claim: NodeClaim) -> tuple[str, ...]:
+    """What was weighed at the time, if the machine came for this pod; of other pools, how it looks now."""
+    decision, acted = claim.spec.decision, claim.spec.pool
+    then = decision.rejected if decision is not None and pod.metadata.key in decision.pods else ()
     asks = requirements_of(pod)
-    reasons = {offer.pool: why_not(asks, offer) for offer in scene.offers if offer.pool != acted}
-    return tuple(
-        f"pool {pool}: {reason or f'would do too; one pool acts for a pod, and that was {acted}'}"
-        for pool, reason in sorted(reasons.items())
+    now = tuple(
+        f"pool {offer.pool}: "
+        + (why_not(asks, offer) or f"would do too; one pool acts for a pod, and that was {acted}")
+        for offer in sorted(scene.offers, key=lambda offer: offer.pool)
+        if offer.pool != acted
     )
+    told = {_pool_of(line) for line in then}
+    return (*then, *(line for line in now if _pool_of(line) not in told))
+
+
+def _pool_of(line: str) -> str:
+    """Of lines such as ``pool gpu: …``, as verdicts have them."""
+    return line.partition(":")[0]
 
 
 # Waiting
@@ -199,7 +209,7 @@ def _on_its_way(look: PoolSnapshot, machine: PoolMachine) -> tuple[str, tuple[st
     """Headline, reasons and hint for a pod whose machine is coming."""
     claim = machine.claim
     decision = claim.spec.decision
-    reasons = (decision_words(decision), *decision.rejected) if decision is not None else ()
+    reasons = (decision_words(decision),) if decision is not None else ()
     if is_condition_true(claim.status.conditions, ClaimCondition.READY):
         ready = f"{claim.status.node_name} is ready for it"
         return ready, reasons, "if the scheduler still refuses that node, its message below the pod's creation says why"
@@ -229,20 +239,25 @@ def _steps(pod: Pod, claim: NodeClaim | None, events: Sequence[Event], started_a
         return ()
     found = [
         Step(created, "created", "created"),
-        *_refusals(pod, events),
+        *_refusals(pod, claim, events),
         *(_machine_steps(pod, claim) if claim is not None else ()),
         *_node_steps(pod, events, started_at),
     ]
     return in_order(step for step in found if step.at >= created)
 
 
-def _refusals(pod: Pod, events: Sequence[Event]) -> Iterator[Step]:
+def _refusals(pod: Pod, claim: NodeClaim | None, events: Sequence[Event]) -> Iterator[Step]:
+    """Events are told a little late: a pool that acted for the pod had seen it refused before."""
     refused = first_event(events, "FailedScheduling")
     condition = find_condition(pod.status.conditions, "PodScheduled")
-    if refused is not None and (at := event_time(refused)) is not None:
-        yield Step(at, "unschedulable", f"no node fits: {refused.message}")
-    elif condition is not None and condition.status == "False" and condition.last_transition_time is not None:
-        yield Step(condition.last_transition_time, "unschedulable", f"no node fits: {condition.message}")
+    since = condition_time(pod.status.conditions, "PodScheduled", "False")
+    decision = claim.spec.decision if claim is not None else None
+    acted_at = decision.at if decision is not None and pod.metadata.key in decision.pods else None
+    told_at = event_time(refused) if refused is not None else None
+    known = [at for at in (told_at, since, acted_at) if at is not None]
+    said = refused.message if refused is not None else condition.message if since and condition else ""
+    if known:
+        yield Step(min(known), "unschedulable", f"no node fits: {said}" if said else "no node fits")
 
 
 def _machine_steps(pod: Pod, claim: NodeClaim) -> Iterator[Step]:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from stratos.apis.event import Event
+from stratos.apis.nodeclaim import Decision, Wanted
 from stratos.base.duration import human_duration
 from stratos.cli.explaining.hints import hint_for_left_waiting, hint_for_unserved
-from stratos.cli.explaining.scene import Scene, decision_words, event_time
+from stratos.cli.explaining.scene import Scene, event_time
 from stratos.cli.explaining.story import Step, Story, Value, count, in_order
 from stratos.cli.pool_facts import PoolFacts, pool_facts
 from stratos.planning.pools.pool import plan_pool
 from stratos.snapshot.pool import PoolSnapshot
 
 _DECISIONS_SHOWN = 10
-_PODS_SHOWN = 10
+_PODS_NAMED = 3
 _WARNING = "Warning"
 
 
@@ -57,17 +58,23 @@ def _facts(facts: PoolFacts) -> dict[str, Value]:
 
 def _decisions(look: PoolSnapshot) -> Iterator[Step]:
     """The last decision on each machine; those that were made together, for the same reason, are told as one."""
-    alike: Counter[tuple[str, str]] = Counter()
-    last = {}
+    together: dict[tuple[datetime, Wanted, str], list[tuple[str, Decision]]] = {}
     for machine in look.machines:
-        decision, claim = machine.claim.spec.decision, machine.claim
+        claim, decision = machine.claim, machine.claim.spec.decision
         if decision is not None:
-            key = f"{decision.at.isoformat()}{decision.message}", claim.spec.wanted
-            alike[key] += 1
-            last[key] = claim.metadata.name, decision
-    for key, (name, decision) in last.items():
-        whom = name if alike[key] == 1 else count(alike[key], "machine")
-        yield Step(decision.at, "decided", f"{whom}: {key[1]} wanted. {decision_words(decision)}")
+            key = decision.at, claim.spec.wanted, decision.reason
+            together.setdefault(key, []).append((claim.metadata.name, decision))
+    for (at, wanted, reason), made in together.items():
+        whom = made[0][0] if len(made) == 1 else count(len(made), "machine")
+        yield Step(at, "decided", f"{whom}: {wanted} wanted. {reason}: {_common_words([each for _, each in made])}")
+
+
+def _common_words(decisions: Sequence[Decision]) -> str:
+    """The message, if all have the same; else for how many pods they were made."""
+    if len({decision.message for decision in decisions}) == 1:
+        return decisions[0].message
+    pods = sum(len(decision.pods) for decision in decisions)
+    return f"for {count(pods, 'pod')}" if pods else "each for a reason of its own"
 
 
 def _warnings(events: Sequence[Event]) -> Iterator[Step]:
@@ -89,30 +96,34 @@ def _conditions(scene: Scene, look: PoolSnapshot) -> Iterator[str]:
 
 
 def _left_undone(look: PoolSnapshot) -> tuple[str, ...]:
-    """What the pool would leave undone if it planned now."""
+    """What the pool would leave undone if it planned now, unless its conditions say so already."""
     if look.pool.metadata.deletion_timestamp is not None:
         return ()
-    return plan_pool(look).report
+    told = {condition.message for condition in look.pool.status.conditions}
+    return tuple(line for line in plan_pool(look).report if line not in told)
 
 
 def _waiting(scene: Scene, pool: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of all pods that wait: those it acts for, and why it does not act for the others."""
-    mine, others = [], []
+    mine: list[str] = []
+    others: dict[str, list[str]] = {}
+    prefix = f"pool {pool}: "
     for pod in scene.waiting:
         key = pod.metadata.key
         verdict = scene.choice.choose(key, scene.asks[key])
         if verdict.pool == pool:
-            mine.append(f"acts for {key}")
+            mine.append(key)
         else:
-            prefix = f"pool {pool}: "
-            said = next((line.removeprefix(prefix) for line in verdict.report if line.startswith(prefix)), "")
-            others.append(f"{key}: {said}")
-    return _shortened(mine), _shortened(others)
+            why = next((line.removeprefix(prefix) for line in verdict.report if line.startswith(prefix)), "")
+            others.setdefault(why, []).append(key)
+    acts = (f"acts for {_named(mine)}",) if mine else ()
+    return acts, tuple(f"{_named(keys)}: {why}" for why, keys in others.items())
 
 
-def _shortened(lines: Sequence[str]) -> tuple[str, ...]:
-    left = len(lines) - _PODS_SHOWN
-    return (*lines[:_PODS_SHOWN], f"and {count(left, 'pod')} more") if left > 0 else tuple(lines)
+def _named(keys: Sequence[str]) -> str:
+    """The first few by name."""
+    more = len(keys) - _PODS_NAMED
+    return ", ".join(keys[:_PODS_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _hint(scene: Scene, look: PoolSnapshot) -> str:
