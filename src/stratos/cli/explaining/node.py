@@ -55,7 +55,7 @@ def tell_node(scene: Scene, machine: PoolMachine, pool: NodePool) -> Story:
 
 def _state_words(scene: Scene, claim: NodeClaim) -> str:
     since = claim.status.state_since or claim.metadata.creation_timestamp
-    age = human_duration((scene.taken_at - since).total_seconds()) if since else "some time"
+    age = scene.age(since) if since else "some time"
     match claim.status.state:
         case None:
             return f"was asked for {age} ago"

@@ -119,7 +119,7 @@ def _hint_for_starting(scene: Scene, pod: Pod) -> str:
     bound = condition_time(pod.status.conditions, "PodScheduled")
     if bound is None or scene.taken_at < bound + _USUAL_START or pod.metadata.deletion_timestamp is not None:
         return ""
-    since = human_duration((scene.taken_at - bound).total_seconds())
+    since = scene.age(bound)
     return f"bound {since} ago and not running: kubectl describe pod tells of images and volumes that are missing"
 
 
@@ -149,7 +149,7 @@ def _pool_of(line: str) -> str:
 def _tell_waiting(scene: Scene, pod: Pod, events: Sequence[Event]) -> Story:
     key = pod.metadata.key
     created = pod.metadata.creation_timestamp
-    age = f" for {human_duration((scene.taken_at - created).total_seconds())}" if created else ""
+    age = f" for {scene.age(created)}" if created else ""
     if pod.finished:
         return Story(
             "pod", key, f"pod {key} ended ({pod.status.phase}) without a node", _steps(pod, None, events, None)
@@ -306,7 +306,7 @@ def _facts(
     return {
         "phase": pod.status.phase,
         "path": path,
-        "pending_seconds": round((ends - created).total_seconds(), 3) if created else None,
+        "pending_seconds": max(0.0, round((ends - created).total_seconds(), 3)) if created else None,
         "pool": claim.spec.pool if claim else None,
         "machine": claim.metadata.name if claim else None,
         "node": pod.spec.node_name or None,

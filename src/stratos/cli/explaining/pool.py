@@ -7,7 +7,6 @@ from datetime import datetime
 
 from stratos.apis.event import Event
 from stratos.apis.nodeclaim import Decision, Wanted
-from stratos.base.duration import human_duration
 from stratos.cli.explaining.hints import hint_for_left_waiting, hint_for_unserved
 from stratos.cli.explaining.scene import Scene, event_time
 from stratos.cli.explaining.story import Step, Story, Value, count, in_order
@@ -90,7 +89,7 @@ def _conditions(scene: Scene, look: PoolSnapshot) -> Iterator[str]:
         if good and condition.type != "Ready":
             continue
         since = condition.last_transition_time
-        age = f" for {human_duration((scene.taken_at - since).total_seconds())}" if since else ""
+        age = f" for {scene.age(since)}" if since else ""
         said = "" if condition.status == "True" else "not "
         yield f"{said}{condition.type}{age}: {condition.message or condition.reason}"
 

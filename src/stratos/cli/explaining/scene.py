@@ -12,6 +12,7 @@ from stratos.apis.meta import Condition, find_condition
 from stratos.apis.nodeclaim import Decision, NodeClaim
 from stratos.apis.pod import Pod
 from stratos.apis.poddisruptionbudget import PodDisruptionBudget
+from stratos.base.duration import human_duration
 from stratos.planning.pools.drain import belongs_to_node
 from stratos.planning.pools.matching import PoolChoice, PoolOffer
 from stratos.planning.pools.offers import offer_of
@@ -41,6 +42,10 @@ class Scene:
     @cached_property
     def choice(self) -> PoolChoice:
         return PoolChoice(self.offers)
+
+    def age(self, since: datetime) -> str:
+        """How long ago that was; never negative, for a hurried cluster may have gone on while we looked."""
+        return human_duration(max(0.0, (self.taken_at - since).total_seconds()))
 
     def look(self, pool: str) -> PoolSnapshot | None:
         return next((look for look in self.looks if look.pool.metadata.name == pool), None)
