@@ -36,7 +36,7 @@ CALM_SECONDS = 90 * 60.0
 """How long the world may take to come to rest: pools rest up to half an hour after many failures."""
 
 _SETTLING_SECONDS = 60.0  # before the first look: what people did last takes its course
-_WATCH_SECONDS = 600.0  # how long it must then stay at rest
+_WATCH_SECONDS = 300.0  # how long it must then stay at rest
 _LOOK_SECONDS = 15.0  # between two looks whether it is at rest
 _PATROL_SECONDS = 60.0
 _DOWN_SECONDS = (1.0, 60.0)  # how long a component that died stays away
