@@ -128,3 +128,21 @@ def test_a_pool_that_is_being_deleted_counts_what_is_left() -> None:
     story = tell_pool(Scene(taken_at=NOW), a_look(leaving, a_machine("ci-1", wanted=Wanted.GONE)))
 
     assert story.headline == "nodepool ci is being deleted: 1 machine left"
+
+
+def test_a_full_pool_hints_at_its_size_only_when_pods_are_left_over() -> None:
+    """While machines are on their way for all of them there is nothing to mend."""
+    full = a_pool(size=1, standby=0)
+    pod = a_pod(cpu="3")
+    decision = Decision(reason="ScaleUp", message="a standby machine", at=NOW, pods=(pod.metadata.key,))
+    coming = a_machine("ci-1", wanted=Wanted.RUNNING, wakes=1, wakes_done=0, decision=decision)
+    elsewhere = a_machine(
+        "ci-1", state=NodeState.RUNNING, wanted=Wanted.RUNNING, pods=[a_pod("other", cpu="3", node="node-ci-1")]
+    )
+
+    def hint(machine: PoolMachine) -> str:
+        look = a_look(full, machine, waiting=[pod])
+        return tell_pool(Scene(taken_at=NOW, looks=(look,), waiting=(pod,)), look).hint
+
+    assert hint(coming) == ""
+    assert hint(elsewhere).startswith("raise spec.poolSize of NodePool ci, now 1")

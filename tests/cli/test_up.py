@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import re
 import signal
 import subprocess
@@ -14,15 +15,17 @@ from typing import TypeVar
 import pytest
 
 from stratos.apis.nodeclaim import NODE_CLAIM
+from stratos.apis.nodepool import NODE_POOL
 from stratos.cli.connect import connected
-from stratos.cli.pool_facts import PoolFacts
-from stratos.cli.pools import list_pools
+from stratos.cli.pool_facts import pool_facts
+from stratos.kube.cache import Cache
 from stratos.kube.client import Client
 
 T = TypeVar("T")
 
 POOL = Path(__file__).parents[2] / "examples" / "ci-runners" / "pool.yaml"
-SPEED = 300
+SPEED = 500
+SETTLING_SECONDS = 0.5  # of real time: minutes of the cluster's
 PATIENCE_SECONDS = 40.0  # machines that run tests are shared, and slow at times
 
 
@@ -58,9 +61,6 @@ class Up:
         self._told.append(told)
         return self.process.returncode, time.monotonic() - started
 
-    def pools(self) -> list[PoolFacts]:
-        return self._ask(list_pools)
-
     def machines(self) -> dict[str, str]:
         """The cloud's name of each machine, by claim."""
 
@@ -71,7 +71,17 @@ class Up:
         return self._ask(read)
 
     def wait_ready_pool(self) -> None:
-        _eventually(lambda: [pool.ready for pool in self.pools()] == ["yes"])
+        """And then for as long as several rounds of each loop take, so that what they launch in error is there."""
+
+        async def wait(client: Client) -> None:
+            pools = Cache(client, NODE_POOL, rng=random.Random(1))
+            following = asyncio.create_task(pools.run())
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await pools.wait_until(lambda seen: [pool_facts(pool, ()).ready for pool in seen] == ["yes"])
+            following.cancel()
+            await asyncio.sleep(SETTLING_SECONDS)
+
+        self._ask(wait)
 
     def _ask(self, question: Callable[[Client], Awaitable[T]]) -> T:
         async def ask() -> T:
@@ -79,12 +89,6 @@ class Up:
                 return await question(client)
 
         return asyncio.run(ask())
-
-
-def _eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to this in time"
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from stratos.cli.explaining.scene import Scene, event_time
 from stratos.cli.explaining.story import Step, Story, Value, count, in_order
 from stratos.cli.pool_facts import PoolFacts, pool_facts
 from stratos.planning.pools.pool import plan_pool
+from stratos.planning.pools.scale_up import plan_scale_up
+from stratos.planning.scheduling.requirements import requirements_of
 from stratos.snapshot.pool import PoolSnapshot
 
 _DECISIONS_SHOWN = 10
@@ -126,7 +128,7 @@ def _named(keys: Sequence[str]) -> str:
 
 
 def _hint(scene: Scene, look: PoolSnapshot) -> str:
-    if look.waiting or look.problem is not None:
+    if look.problem is not None or plan_scale_up(look, requirements_of).left_over:
         return hint_for_left_waiting(look)
     for key, asks in sorted(scene.asks.items()):
         if scene.choice.choose(key, asks).pool is None:
