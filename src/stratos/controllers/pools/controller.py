@@ -29,6 +29,7 @@ from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.kube.recorder import EventRecorder
 from stratos.planning.pools.members import Mark, NewClaim, PoolEvent, PoolPlan, Wish, is_under_way
+from stratos.planning.pools.offers import pool_named_by
 from stratos.planning.pools.pool import plan_pool
 from stratos.providers.contract import Provider
 from stratos.snapshot.pool import ClassProblem
@@ -90,10 +91,6 @@ class _Pools:
     def connect(self, controller: Controller) -> None:
         seen, enqueue = self._seen, controller.enqueue
 
-        def all_pools() -> None:
-            for pool in seen.pools:
-                enqueue(pool.metadata.name)
-
         def pool_changed(event: CacheEvent[NodePool]) -> None:
             if event.old is None or event.change is Change.DELETED or _decides(event.old) != _decides(event.object):
                 enqueue(event.key)
@@ -105,8 +102,11 @@ class _Pools:
         def pod_changed(event: CacheEvent[Pod]) -> None:
             before = event.old
             after = None if event.change is Change.DELETED else event.object
-            if (before is not None and before.unschedulable) or (after is not None and after.unschedulable):
-                all_pools()
+            for pod in (before, after):
+                if pod is not None and pod.unschedulable:
+                    name = pool_named_by(pod)
+                    for pool in (name,) if name else [each.metadata.name for each in seen.pools]:
+                        enqueue(pool)
             for node in (_occupied(before), _occupied(after)) if _occupied(before) != _occupied(after) else ():
                 for claim in seen.claims_on(node):
                     enqueue(claim.spec.pool)

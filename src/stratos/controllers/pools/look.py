@@ -18,7 +18,7 @@ from stratos.base.errors import Invalid, NotFound
 from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.controller import Manager
 from stratos.planning.pools.matching import PoolChoice
-from stratos.planning.pools.offers import offer_of
+from stratos.planning.pools.offers import bare_offer_of, offer_of, pool_named_by
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
 from stratos.providers.contract import CapacityType, NodeClassPart, Provider
 from stratos.snapshot.cluster import ClusterSnapshot
@@ -85,7 +85,13 @@ class Lookout:
         passed_over: dict[str, tuple[str, ...]] = {}
         if waiting and pool.metadata.name in looks:
             asks = {pod.metadata.key: self.compile_pod(pod) for pod in waiting}
-            choice = PoolChoice([offer_of(look, asks) for look in looks.values()])
+            named = {pool_named_by(pod) for pod in waiting}
+            choice = PoolChoice(
+                [
+                    offer_of(look, asks) if "" in named or name in named else bare_offer_of(look)
+                    for name, look in looks.items()
+                ]
+            )
             for pod in waiting:
                 verdict = choice.choose(pod.metadata.key, asks[pod.metadata.key])
                 if verdict.pool == pool.metadata.name:

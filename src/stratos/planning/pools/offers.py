@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from stratos.apis import labels
 from stratos.apis.nodeclaim import NodeState, Wanted
+from stratos.apis.pod import Pod
 from stratos.planning.pools import members
 from stratos.planning.pools.daemons import Daemons, compile_daemons
 from stratos.planning.pools.matching import PoolOffer
@@ -18,31 +21,46 @@ from stratos.snapshot.pool import PoolSnapshot
 _OF_ONE_NODE = (labels.HOSTNAME, labels.ZONE)
 
 
+def pool_named_by(pod: Pod) -> str:
+    """The pool that the pod selects by name: no other can serve it. Empty when it names none."""
+    return (pod.spec.node_selector or {}).get(labels.POOL, "")
+
+
+def bare_offer_of(look: PoolSnapshot) -> PoolOffer:
+    """What the pool's nodes look like, without what is at hand: enough to say why it cannot serve a pod."""
+    return PoolOffer(
+        pool=look.pool.metadata.name,
+        nodes=tuple(_nodes(look, compile_daemons(look.daemon_sets))),
+        own_labels=frozenset((*look.pool.spec.template.labels, labels.POOL)),
+        price_usd_per_hour=look.shape.price_usd_per_hour if look.shape else 0.0,
+        certain=any(machine.node is not None for machine in look.machines),
+    )
+
+
 def offer_of(look: PoolSnapshot, asks: Mapping[str, PodRequirements]) -> PoolOffer:
     """``asks`` says of the waiting pods, by namespace/name, what they ask for."""
     daemons = compile_daemons(look.daemon_sets)
     promised = promises(look)
+    coming: dict[str, list[PodRequirements]] = defaultdict(list)
+    for pod, name in promised.items():
+        if pod in asks:
+            coming[name].append(asks[pod])
     under_way = []
     for machine in look.machines:
         if members.is_under_way(machine, look.taken_at):
             room = room_of(look, machine, daemons)
             if room is not None:
-                coming = (asks[pod] for pod, name in promised.items() if name == room.name and pod in asks)
-                under_way.append(free_amounts(room, *coming))
+                under_way.append(free_amounts(room, *coming[room.name]))
     spare = any(
         members.wanted(machine) is Wanted.STANDBY and members.state(machine) is not NodeState.STANDBY
         for machine in look.machines
     )
-    return PoolOffer(
-        pool=look.pool.metadata.name,
-        nodes=tuple(_nodes(look, daemons)),
-        own_labels=frozenset((*look.pool.spec.template.labels, labels.POOL)),
+    return replace(
+        bare_offer_of(look),
         standing_by=bool(waking_order(look)),
         launchable=spare or launches_allowed(look) > 0,
         under_way=tuple(under_way),
-        price_usd_per_hour=look.shape.price_usd_per_hour if look.shape else 0.0,
         promised=frozenset(promised),
-        certain=any(machine.node is not None for machine in look.machines),
     )
 
 
