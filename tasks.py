@@ -94,8 +94,9 @@ def bench(arguments: list[str]) -> None:
 
 @task
 def docs(_: list[str]) -> None:
-    """Write the generated parts of docs/: the resources' reference and the drawing of the imports."""
+    """Write the generated parts of docs/: the resources' reference, the drawing of the imports, and the picture."""
     run(BIN / "python", ROOT / "scripts" / "make_docs.py")
+    run(BIN / "python", ROOT / "scripts" / "make_picture.py")
 
 
 @task
