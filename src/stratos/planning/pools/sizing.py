@@ -76,8 +76,9 @@ def fit(
     ``cluster`` is needed when pods look at other pods; without it only these rooms exist.
     """
     best: Fit | None = None
+    present = _present(cluster)
     for order in _ORDERS:
-        packing = _Packing(under_way, further(), cluster)
+        packing = _Packing(under_way, further(), _state_of(cluster, present))
         for demand in sorted(demands, key=order):
             packing.place(demand)
         found = packing.result()
@@ -113,8 +114,8 @@ _ORDERS = (
 class _Packing:
     """One attempt: rooms fill up, pod by pod."""
 
-    def __init__(self, under_way: Sequence[Room], further: Iterator[Room], cluster: ClusterSnapshot | None) -> None:
-        self._state = _state_of(cluster)
+    def __init__(self, under_way: Sequence[Room], further: Iterator[Room], state: ClusterState) -> None:
+        self._state = state
         self._further = further
         self._seen: list[Room] = []  # further rooms looked at so far, in order
         self._open: list[str] = []  # rooms that take pods, in order
@@ -204,15 +205,24 @@ class _Packing:
         del self._nodes[room.name]
 
 
-def _state_of(cluster: ClusterSnapshot | None) -> ClusterState:
+def _present(cluster: ClusterSnapshot | None) -> tuple[tuple[PlacedPod, str], ...]:
+    """The pods that are placed already, and their nodes: read once, for all attempts."""
+    return tuple(
+        (
+            PlacedPod(pod.metadata.key, requirements_of(pod), terminating=pod.metadata.deletion_timestamp is not None),
+            pod.spec.node_name,
+        )
+        for pod in (cluster.pods if cluster is not None else ())
+        if pod.spec.node_name and not pod.finished
+    )
+
+
+def _state_of(cluster: ClusterSnapshot | None, present: Sequence[tuple[PlacedPod, str]]) -> ClusterState:
     if cluster is None:
         return ClusterState()
     state = ClusterState(cluster.namespace_labels)
     for node in cluster.nodes:
         state.set_node(describe_node(node))
-    for pod in cluster.pods:
-        if pod.spec.node_name and not pod.finished:
-            terminating = pod.metadata.deletion_timestamp is not None
-            placed = PlacedPod(pod.metadata.key, requirements_of(pod), terminating=terminating)
-            state.add_pod(placed, pod.spec.node_name)
+    for pod, node_name in present:
+        state.add_pod(pod, node_name)
     return state
