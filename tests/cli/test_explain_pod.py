@@ -44,7 +44,7 @@ def test_a_pod_with_gates_names_them() -> None:
 def test_a_pod_that_a_full_pool_leaves_waiting_says_what_the_pool_reports_and_what_to_raise() -> None:
     """It matches; there is just nothing left. That is another problem than matching nothing."""
     pod = created(a_pod(cpu="3"))
-    report = "1 pods are left waiting (default/web): the pool owns 1 machines of 1 allowed, and none of them is free"
+    report = "left waiting: 1 pod (default/web): the pool owns 1 of 1 machine allowed, and none is free"
     pool = a_pool(size=1, standby=0)
     status = msgspec.structs.replace(
         pool.status, conditions=(Condition(type="ScaleUpInProgress", status="False", message=report),)

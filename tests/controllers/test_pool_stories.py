@@ -138,7 +138,7 @@ def test_a12_a16_demand_beyond_the_pool_starts_each_machine_once_and_says_what_i
         assert max(story.cloud.starts_by_token.values()) == 1
         in_progress = find_condition((await story.pool()).status.conditions, "ScaleUpInProgress")
         assert in_progress is not None
-        assert in_progress.message.startswith("7 pods are left waiting")
+        assert in_progress.message.startswith("left waiting: 7 pods")
         assert (await story.pool()).status.total == 3
 
     tell(plot)

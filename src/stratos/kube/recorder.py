@@ -43,7 +43,7 @@ class EventRecorder:
         self._clock = clock
         self._ids = ids
         self._ledger = EventLedger(component, speakers)
-        self._pending: dict[Occurrence, int] = {}
+        self._pending: dict[Occurrence, tuple[int, datetime]] = {}  # how often, and when last
         self._numbered = 0
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
@@ -72,7 +72,8 @@ class EventRecorder:
             reason=reason,
             message=message,
         )
-        self._pending[occurrence] = self._pending.get(occurrence, 0) + 1
+        earlier, _ = self._pending.get(occurrence, (0, None))
+        self._pending[occurrence] = (earlier + 1, self._clock.now())
         if len(self._pending) > _PENDING_MAX:
             lost = next(iter(self._pending))
             del self._pending[lost]
@@ -100,9 +101,9 @@ class EventRecorder:
     async def _post_pending(self) -> None:
         while self._pending:
             occurrence = next(iter(self._pending))
-            times = self._pending.pop(occurrence)
-            now = self._clock.now()
-            decision = self._ledger.record(occurrence, now=now, suffix=self._suffix(now), times=times)
+            times, happened_at = self._pending.pop(occurrence)
+            suffix = self._suffix(self._clock.now())
+            decision = self._ledger.record(occurrence, now=happened_at, suffix=suffix, times=times)
             try:
                 await self._post(decision)
             except StratosError as error:

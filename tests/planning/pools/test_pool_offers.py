@@ -10,7 +10,7 @@ from stratos.apis.daemonset import DaemonSet, DaemonSetSpec
 from stratos.apis.meta import ObjectMeta
 from stratos.apis.nodeclaim import Decision, NodeState, Wanted
 from stratos.planning.pools.matching import PoolChoice, PoolOffer, Speed
-from stratos.planning.pools.offers import offer_of
+from stratos.planning.pools.offers import bare_offer_of, offer_of, pool_named_by
 from stratos.planning.scheduling.requirements import requirements_of
 from stratos.snapshot.pool import PoolSnapshot
 from stratos.testing.pool_builders import NOW, a_look, a_machine, a_pod, a_pool, a_shape
@@ -67,3 +67,19 @@ def test_zones_without_a_node_are_offered_as_far_as_the_class_reaches() -> None:
 
     assert [node.labels[labels.ZONE] for node in made.nodes] == ["a", "b"]
     assert all(node.labels[labels.POOL] == "ci" for node in made.nodes)
+
+
+def test_a_pool_that_cannot_serve_a_pod_which_names_another_says_so_without_counting_what_it_has() -> None:
+    """With many pools of many machines, counting for nothing is what takes the time."""
+    named = a_pod("first", cpu="3", selector={labels.POOL: "a"})
+    asks = requirements_of(named)
+    looks = [a_look(a_pool(name), a_machine(f"{name}-1", pool=name)) for name in ("a", "b")]
+    every, bare = offer_of(looks[1], {"default/first": asks}), bare_offer_of(looks[1])
+
+    mine = offer_of(looks[0], {"default/first": asks})
+
+    assert pool_named_by(named) == "a"
+    assert PoolChoice([mine, bare]).choose("default/first", asks) == PoolChoice([mine, every]).choose(
+        "default/first", asks
+    )
+    assert PoolChoice([mine, bare]).choose("default/first", asks).pool == "a"

@@ -181,8 +181,8 @@ def test_a16_demand_beyond_standby_is_capped_by_the_pools_size_and_the_rest_is_r
 
     assert len(woken(plan)) == 3
     assert launched(plan, Wanted.RUNNING) == 1
-    assert plan.report[0].startswith("46 pods are left waiting (default/p04, ")
-    assert any("46 pods are left waiting" in event.message for event in plan.events)
+    assert plan.report[0].startswith("left waiting: 46 pods (default/p04, ")
+    assert any("left waiting: 46 pods" in event.message for event in plan.events)
 
 
 def test_when_no_machine_stands_by_one_in_preparation_is_taken_over() -> None:

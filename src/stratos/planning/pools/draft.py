@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from stratos.apis import labels
-from stratos.apis.meta import find_condition, is_condition_true, with_condition
-from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeState, Wanted
+from stratos.apis.meta import with_condition
+from stratos.apis.nodeclaim import ClaimCondition, NodeState
 from stratos.apis.nodepool import PoolTemplate
 from stratos.planning.pools.lifecycle import step_through
 from stratos.planning.pools.nodes import Role, shape_node
@@ -24,14 +24,6 @@ UNKNOWN_GRACE = timedelta(seconds=60)
 
 UP = (MachineState.PENDING, MachineState.RUNNING)
 ASLEEP = (MachineState.STOPPING, MachineState.STOPPED)
-
-
-def wish(claim: NodeClaim) -> Wanted:
-    """What the claim comes to in the end: deleting it, a warm-up that failed and a machine that was lost override."""
-    warmed_up = find_condition(claim.status.conditions, ClaimCondition.WARMED_UP)
-    failed = warmed_up is not None and warmed_up.status == "False"
-    lost = is_condition_true(claim.status.conditions, ClaimCondition.ENDED)
-    return Wanted.GONE if failed or lost or claim.metadata.deletion_timestamp is not None else claim.spec.wanted
 
 
 class Draft:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from stratos.apis.meta import find_condition
 from stratos.apis.nodeclaim import ClaimCondition, NodeState
 from stratos.base.duration import parse_duration_seconds
+from stratos.base.words import counted
 from stratos.planning.pools.draft import UP, Draft
 from stratos.planning.pools.drain import DrainPlan, plan_drain, workload_pods
 from stratos.planning.pools.nodes import Role
@@ -47,7 +48,9 @@ def drain(draft: Draft) -> MachinePlan | None:
     if plan.evict or plan.delete:
         draft.do(Empty(plan.evict, plan.delete))
     left = len(plan.evict) + len(plan.delete) + len(plan.leaving)
-    draft.condition(ClaimCondition.DRAINED, False, "Draining", "; ".join((f"{left} pods are left", *plan.report)))
+    draft.condition(
+        ClaimCondition.DRAINED, False, "Draining", "; ".join((f"still to leave: {counted(left, 'pod')}", *plan.report))
+    )
     return draft.plan("its pods to leave", _DRAIN_POLL_SECONDS)
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from stratos.apis.meta import find_condition, with_condition
 from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeClaimStatus, NodeState, Wanted
-from stratos.planning.pools.draft import ASLEEP, UNKNOWN_GRACE, UP, Draft, wish
+from stratos.planning.pools.draft import ASLEEP, UNKNOWN_GRACE, UP, Draft
 from stratos.planning.pools.drain import workload_pods
 from stratos.planning.pools.endings import drain, end, lost, next_try, now_standby, stop
 from stratos.planning.pools.nodes import (
@@ -69,7 +69,7 @@ def wake_refused(claim: NodeClaim, reason: str, message: str, now: datetime) -> 
 
 def plan_machine(look: MachineSnapshot) -> MachinePlan:
     draft = Draft(look)
-    return _TABLE[look.claim.status.state, wish(look.claim)](draft)
+    return _TABLE[look.claim.status.state, look.claim.wish](draft)
 
 
 # Before the launch

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from stratos.apis.meta import Condition, find_condition, is_condition_true
 from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
 from stratos.apis.nodepool import NodePoolStatus
-from stratos.planning.pools.draft import wish
 from stratos.planning.pools.drain import workload_pods
 from stratos.planning.pools.machine import wake_is_due
 from stratos.planning.pools.nodes import has_become_ready
@@ -70,7 +69,7 @@ def state(machine: PoolMachine) -> NodeState | None:
 
 
 def wanted(machine: PoolMachine) -> Wanted:
-    return wish(machine.claim)
+    return machine.wanted
 
 
 def condition(machine: PoolMachine, type_: ClaimCondition) -> Condition | None:

@@ -14,6 +14,7 @@ from stratos.apis.meta import Condition, with_condition
 from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
 from stratos.apis.nodepool import NodePoolStatus
 from stratos.base.duration import parse_duration_seconds
+from stratos.base.words import counted
 from stratos.planning.pools import members
 from stratos.planning.pools.members import PoolEvent, PoolPlan, Wish
 from stratos.planning.pools.scale_up import Compile, ScaleUp, plan_scale_up
@@ -62,7 +63,9 @@ def _plan_deletion(look: PoolSnapshot) -> PoolPlan:
         if (ended := members.condition(machine, ClaimCondition.ENDED)) is not None and ended.status == "False"
     )
     uid = look.pool.metadata.uid
-    events = [PoolEvent("Deleting", f"{len(look.machines)} machines are to be terminated", once=f"{uid}/deleting")]
+    events = [
+        PoolEvent("Deleting", f"to be terminated: {counted(len(look.machines), 'machine')}", once=f"{uid}/deleting")
+    ]
     events += [
         PoolEvent("CleanupFailed", f"{name}: {message}", warning=True, once=f"{uid}/{name}/{message}")
         for name, message in failures
@@ -110,12 +113,12 @@ def _events_of(scale_up: ScaleUp) -> tuple[PoolEvent, ...]:
     pods = {pod for wish in scale_up.wishes for pod in wish.decision.pods}
     pods |= {pod for new in scale_up.launches for pod in new.decision.pods}
     parts = [f"{woken} brought into service"] * bool(woken) + [f"{launched} launched cold"] * bool(launched)
-    left = f"; {len(scale_up.left_over)} pods are left waiting" if scale_up.left_over else ""
-    return (PoolEvent("ScaleUp", f"machines for {len(pods)} pods: {', '.join(parts)}{left}"),)
+    left = f"; left waiting: {counted(len(scale_up.left_over), 'pod')}" if scale_up.left_over else ""
+    return (PoolEvent("ScaleUp", f"for {counted(len(pods), 'pod')}: {', '.join(parts)}{left}"),)
 
 
 def _refill_event(number: int) -> tuple[PoolEvent, ...]:
-    return (PoolEvent("Replenishing", f"{number} machines are launched to stand by"),) if number else ()
+    return (PoolEvent("Replenishing", f"launching {counted(number, 'machine')} to stand by"),) if number else ()
 
 
 def _problem_event(look: PoolSnapshot) -> tuple[PoolEvent, ...]:

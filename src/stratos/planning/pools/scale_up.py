@@ -17,6 +17,7 @@ from stratos.apis.meta import find_condition
 from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
 from stratos.apis.nodepool import PodAssignment
 from stratos.apis.pod import Pod
+from stratos.base.words import counted
 from stratos.planning.pools import members
 from stratos.planning.pools.daemons import Daemons, compile_daemons
 from stratos.planning.pools.members import NewClaim, Wish
@@ -235,7 +236,7 @@ def _report_left_over(look: PoolSnapshot, pods: tuple[str, ...]) -> tuple[str, .
         return ()
     size, owned = look.pool.spec.pool_size, len(look.machines)
     if owned >= size:
-        why = f"the pool owns {owned} machines of {size} allowed, and none of them is free"
+        why = f"the pool owns {owned} of {counted(size, 'machine')} allowed, and none is free"
     elif look.problem is not None:
         why = f"nothing can be launched: {look.problem.message}"
     elif look.launch_not_before is not None and look.taken_at < look.launch_not_before:
@@ -243,4 +244,4 @@ def _report_left_over(look: PoolSnapshot, pods: tuple[str, ...]) -> tuple[str, .
     else:
         why = "none of the machines the pool could add has room for them"
     shown = ", ".join(sorted(pods)[:3]) + (", …" if len(pods) > 3 else "")
-    return (f"{len(pods)} pods are left waiting ({shown}): {why}",)
+    return (f"left waiting: {counted(len(pods), 'pod')} ({shown}): {why}",)

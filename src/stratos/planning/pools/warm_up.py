@@ -10,7 +10,7 @@ from stratos.apis.nodeclaim import ClaimCondition, NodeState, Wanted
 from stratos.apis.nodepool import NodePoolSpec
 from stratos.base.duration import format_duration, parse_duration_seconds
 from stratos.planning.pools.daemons import compile_daemons, daemons_on
-from stratos.planning.pools.draft import UP, Draft, wish
+from stratos.planning.pools.draft import UP, Draft
 from stratos.planning.pools.endings import end, now_standby, stop
 from stratos.planning.pools.nodes import STANDBY_TAINT, Role, has_taint, is_network_up, is_node_ready
 from stratos.planning.pools.rooms import settled_node
@@ -101,7 +101,7 @@ def _complete_warm_up(draft: Draft, mode: str, message: str) -> MachinePlan:
 def _leave_warm_up(draft: Draft) -> MachinePlan:
     """Prepared: stop it, unless pods wait for it already."""
     closed = draft.look.node is not None and has_taint(draft.look.node, STANDBY_TAINT)
-    if wish(draft.claim) is Wanted.RUNNING and draft.seen in UP and not closed and not draft.look.turns_itself_off:
+    if draft.claim.wish is Wanted.RUNNING and draft.seen in UP and not closed and not draft.look.turns_itself_off:
         draft.do(Tell("WarmupCompleted", f"{draft.name} is prepared and goes into service at once"))
         draft.move(
             NodeState.STANDBY,
