@@ -48,8 +48,11 @@ from stratos.controllers.pools import controller as pools
 from stratos.kube.client import Client
 from stratos.kube.codec import decode
 from stratos.planning.pools.members import PoolPlan
+from stratos.planning.pools.scale_up import Compile
+from stratos.planning.scheduling.requirements import requirements_of
 from stratos.providers.simulated.cloud import CallMoment, CloudOptions
 from stratos.providers.simulated.timings import Duration, Timings, TimingTable
+from stratos.snapshot.pool import PoolSnapshot
 from stratos.telemetry.logs import configure
 from stratos.wiring.clock import SystemClock
 from stratos.wiring.cluster import Cluster, ClusterOptions
@@ -207,9 +210,9 @@ def _timed_plans(planned: Callable[[PoolPlan, float], None]) -> Iterator[None]:
     """Tell of every plan the pool controller makes."""
     plan_pool = pools.plan_pool
 
-    def timed(*arguments: Any) -> PoolPlan:
+    def timed(look: PoolSnapshot, compile_pod: Compile = requirements_of) -> PoolPlan:
         began = time.monotonic()
-        plan = plan_pool(*arguments)
+        plan = plan_pool(look, compile_pod)
         planned(plan, began)
         return plan
 
@@ -249,11 +252,12 @@ async def pods_alone(cluster: WarmCluster, pods: int) -> list[Alone]:
 
 
 def _stages(witness: Witness, pod: str, claim: str) -> Alone:
-    unschedulable, asked = witness.unschedulable[pod], witness.asked[claim]
+    unschedulable = witness.unschedulable[pod]
     plan = next(run for run in witness.plans if run.machines and run.ended >= unschedulable)
-    moments = (witness.created[pod], unschedulable, plan.began, plan.ended, witness.wished[claim], asked)
-    stages = [(after - before) * 1000 for before, after in pairwise(moments)]
-    return Alone(*stages, (asked - unschedulable) * 1000, (asked - witness.created[pod]) * 1000)
+    moments = (witness.created[pod], unschedulable, plan.began, plan.ended, witness.wished[claim], witness.asked[claim])
+    told, seen, planned, written, called = ((after - before) * 1000 for before, after in pairwise(moments))
+    in_all = seen + planned + written + called
+    return Alone(told, seen, planned, written, called, in_all, told + in_all)
 
 
 def summary_alone(rounds: Sequence[Sequence[Alone]]) -> dict[str, Any]:
@@ -433,6 +437,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "rounds": chosen.rounds,
         "standby_machines": chosen.standby,
         "pool_size": POOL_SIZE,
+        "gathered_for_ms": {"waiting pods": 0, "news of machines": pools.GATHER_SECONDS * 1000},
     }
     for store in chosen.store or ("sqlite", "memory"):
         report[store] = asyncio.run(measure(store, chosen.rounds, chosen.standby))

@@ -55,9 +55,12 @@ from stratos.kube.in_process import InProcessTransport
 from stratos.kube.kubeconfig import ClusterAccess
 from stratos.kube.transport import NOTHING, Response
 from stratos.planning.pools.members import PoolPlan
+from stratos.planning.pools.scale_up import Compile
+from stratos.planning.scheduling.requirements import requirements_of
 from stratos.providers.contract import CapacityType, Machine, MachineState
 from stratos.providers.simulated.cloud import CloudOptions, SimulatedCloud
 from stratos.providers.simulated.timings import Duration
+from stratos.snapshot.pool import PoolSnapshot
 from stratos.wiring.clock import SystemClock
 from stratos.wiring.controllers import ControllerSettings, add_controllers
 
@@ -256,14 +259,14 @@ class KnownMachines(SimulatedCloud):
             options=CloudOptions(api_latency=Duration.exactly(0.0), calls_per_second=1e6),
         )
         self.started: asyncio.Queue[float] = asyncio.Queue()
-        self._known = {f"i-{number}": _machine(number) for number in range(nodes)}
+        self._cluster_machines = {f"i-{number}": _machine(number) for number in range(nodes)}
 
     async def describe(self, machine_ids: Sequence[str]) -> dict[str, Machine]:
-        return {id_: self._known[id_] for id_ in machine_ids if id_ in self._known}
+        return {id_: self._cluster_machines[id_] for id_ in machine_ids if id_ in self._cluster_machines}
 
     async def start(self, machine_id: str, token: str) -> None:
         self.started.put_nowait(time.monotonic())
-        self._known[machine_id] = replace(self._known[machine_id], state=MachineState.PENDING)
+        self._cluster_machines[machine_id] = replace(self._cluster_machines[machine_id], state=MachineState.PENDING)
 
     async def tag(self, machine_id: str, tags: Mapping[str, str]) -> None:
         """Nobody reads them."""
@@ -336,9 +339,9 @@ async def _reactions(client: Client, cloud: KnownMachines, nodes: int) -> dict[s
     delays, plans = [], []
     plan_pool = pools.plan_pool
 
-    def timed(*arguments: Any) -> PoolPlan:
+    def timed(look: PoolSnapshot, compile_pod: Compile = requirements_of) -> PoolPlan:
         started = time.monotonic()
-        plan = plan_pool(*arguments)
+        plan = plan_pool(look, compile_pod)
         plans.append(time.monotonic() - started)
         return plan
 

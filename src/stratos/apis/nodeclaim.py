@@ -15,7 +15,7 @@ import msgspec
 
 from stratos.apis.fields import Count, NonEmpty, described
 from stratos.apis.labels import GROUP
-from stratos.apis.meta import Condition, Kind, KubeObject, Struct
+from stratos.apis.meta import Condition, Kind, KubeObject, Struct, find_condition, is_condition_true
 from stratos.apis.nodepool import NodeClassRef
 
 
@@ -96,6 +96,14 @@ class NodeClaimStatus(Struct):
 class NodeClaim(KubeObject, kw_only=True):
     spec: NodeClaimSpec
     status: NodeClaimStatus = NodeClaimStatus()
+
+    @property
+    def wish(self) -> Wanted:
+        """What it comes to in the end: deleting it, a warm-up that failed and a machine that was lost override."""
+        warmed_up = find_condition(self.status.conditions, ClaimCondition.WARMED_UP)
+        failed = warmed_up is not None and warmed_up.status == "False"
+        lost = is_condition_true(self.status.conditions, ClaimCondition.ENDED)
+        return Wanted.GONE if failed or lost or self.metadata.deletion_timestamp is not None else self.spec.wanted
 
 
 NODE_CLAIM = Kind(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from stratos.apis.daemonset import DaemonSet
 from stratos.apis.node import Node, Taint
-from stratos.apis.nodeclaim import NodeClaim
+from stratos.apis.nodeclaim import NodeClaim, Wanted
 from stratos.apis.nodepool import NodePool
 from stratos.apis.pod import Pod
 from stratos.snapshot.cluster import ClusterSnapshot
@@ -45,6 +45,10 @@ class PoolMachine:
     claim: NodeClaim
     node: Node | None = None
     pods: tuple[Pod, ...] = ()
+    wanted: Wanted = field(init=False)  # the claim's wish, which plans ask for again and again
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wanted", self.claim.wish)
 
 
 @dataclass(frozen=True, slots=True)

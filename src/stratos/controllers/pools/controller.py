@@ -37,7 +37,7 @@ from stratos.telemetry.logs import get_logger
 from stratos.telemetry.metrics import ControllerMetrics
 
 _TOLD_MAX = 10_000
-_GATHER_SECONDS = 0.1  # for news of machines, which come in hundreds; pods that wait are planned for at once
+GATHER_SECONDS = 0.1  # for news of machines, which come in hundreds; pods that wait are planned for at once
 _INVALID_RETRY_SECONDS = 60.0
 
 log = get_logger(__name__)
@@ -121,7 +121,7 @@ class _Pools:
             cache.subscribe(changed)
 
         def claim_changed(event: CacheEvent[NodeClaim]) -> None:
-            enqueue(event.object.spec.pool, _GATHER_SECONDS)
+            enqueue(event.object.spec.pool, GATHER_SECONDS)
 
         seen.claims.subscribe(claim_changed)
         seen.pools.subscribe(pool_changed)
