@@ -13,18 +13,20 @@ from typing import Any
 import pytest
 
 from sim.small_days import a_day, budget, pods, pool_deleted, scaled_to
-from stratos.apis.nodeclaim import NodeState
+from stratos.apis.nodeclaim import NodeState, Wanted
 from stratos.apis.pod import POD
 from stratos.cli.sim import run_sim
 from stratos.controllers.inventory import Inventory
 from stratos.controllers.machines import cloud_calls
 from stratos.controllers.machines.cloud_calls import CloudCalls
+from stratos.controllers.machines.launching import launch_request
 from stratos.controllers.machines.ledger import Ledger
 from stratos.controllers.machines.node_writes import NodeWrites
 from stratos.controllers.pools import controller as pool_controller
 from stratos.kube.client import Client
 from stratos.planning.pools import draft, machine, pool, scale_up, upkeep
 from stratos.planning.pools.members import PoolPlan
+from stratos.planning.pools.nodes import shape_node
 from stratos.planning.pools.scale_up import ScaleUp
 from stratos.planning.pools.upkeep import Upkeep
 from stratos.planning.scheduling.filters import FitCheck
@@ -32,7 +34,7 @@ from stratos.providers.contract import LaunchRequest, MachineState
 from stratos.sim import laws, rest
 from stratos.sim.laws import Law
 from stratos.sim.run import simulate
-from stratos.sim.scenario import Scenario
+from stratos.sim.scenario import Act, Scenario
 from stratos.snapshot.pool import PoolSnapshot
 
 Patch = pytest.MonkeyPatch
@@ -75,7 +77,7 @@ def test_without_its_limit_a_pool_outgrows_its_size(monkeypatch: Patch) -> None:
 
 def test_a_machine_launched_for_no_claim_is_noticed_at_once(monkeypatch: Patch) -> None:
     """Nobody would ever end it."""
-    asked = cloud_calls.launch_request
+    asked = launch_request
     monkeypatch.setattr(cloud_calls, "launch_request", lambda *args, **rest: replace(asked(*args, **rest), token="new"))
 
     assert broken(a_day()) == {"ClaimsComeFirst"}
@@ -83,7 +85,7 @@ def test_a_machine_launched_for_no_claim_is_noticed_at_once(monkeypatch: Patch) 
 
 def test_a_token_for_each_attempt_launches_twice(monkeypatch: Patch) -> None:
     """An answer that was lost would cost a machine."""
-    asked, tokens = cloud_calls.launch_request, itertools.count()
+    asked, tokens = launch_request, itertools.count()
 
     def another_token(*args: Any, **rest: Any) -> LaunchRequest:
         return replace(asked(*args, **rest), token=f"token-{next(tokens)}")
@@ -107,7 +109,7 @@ def test_a_wake_that_is_never_spent_starts_twice(monkeypatch: Patch) -> None:
 
 def test_without_its_cordon_a_node_in_preparation_is_open(monkeypatch: Patch) -> None:
     """Pods would be killed when it is parked."""
-    shaped = draft.shape_node
+    shaped = shape_node
     monkeypatch.setattr(draft, "shape_node", lambda *args, **rest: replace(shaped(*args, **rest), unschedulable=False))
 
     assert broken(a_day()) == {"StandbyIsClosed"}
@@ -212,11 +214,12 @@ def test_what_is_never_brought_in_order_does_not_pass_for_order(
     """The rules of rest are the only ones that see a thing left undone."""
     monkeypatch.setattr(owner, guard, instead)
     monkeypatch.setattr(Inventory, "survey", nothing_async)
-    acts = {
+    special: dict[rest.Rule, tuple[Act, ...]] = {
         rest.pools_are_full: (),
         rest.deleted_things_are_gone: (pool_deleted(at=600),),
-    }.get(rule, (pods(2), scaled_to(1, at=900)))
-    runtime = {"maxNodeRuntime": "10m"} if rule is rest.machines_and_claims_match else {}
+    }
+    acts = special.get(rule, (pods(2), scaled_to(1, at=900)))
+    runtime: dict[str, Any] = {"maxNodeRuntime": "10m"} if rule is rest.machines_and_claims_match else {}
 
     found = simulate(0, 0.4, [], rules=(rule,), scenario=a_day(*acts, **runtime)).violations
 
@@ -228,7 +231,7 @@ def test_machines_moved_for_no_reason_are_no_rest(monkeypatch: Patch) -> None:
 
     def replace_one(look: PoolSnapshot) -> tuple[Any, ...]:
         standing = [one for one in look.machines if one.claim.status.state is NodeState.STANDBY]
-        return tuple(upkeep._wish(one, upkeep.Wanted.GONE, "Whim", "", look.taken_at) for one in standing[:1])
+        return tuple(upkeep._wish(one, Wanted.GONE, "Whim", "", look.taken_at) for one in standing[:1])
 
     monkeypatch.setattr(pool, "refresh_images", replace_one)
 
@@ -239,7 +242,7 @@ def test_a_broken_law_is_told_so_that_it_can_be_replayed(
     monkeypatch: Patch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Someone tired reads it: what broke, what was seen, what came before, and how to see it again."""
-    shaped = draft.shape_node
+    shaped = shape_node
     monkeypatch.setattr(draft, "shape_node", lambda *args, **rest: replace(shaped(*args, **rest), unschedulable=False))
 
     assert run_sim(1, 3, 0.2, "none", as_json=False) == 1
