@@ -74,7 +74,7 @@ def check(_: list[str]) -> None:
     run(BIN / "ruff", "format", "--check")
     run(BIN / "ruff", "check")
     run(BIN / "mypy")
-    run(BIN / "lint-imports", "--no-timing")
+    run(BIN / "lint-imports", "--no-logo")
 
 
 @task
