@@ -96,6 +96,23 @@ def encode_object(kind: Kind[Any], obj: KubeObject | Mapping[str, Any]) -> bytes
     return encode({"apiVersion": kind.api_version, "kind": kind.kind, **obj})
 
 
+def merge_patch(before: Struct, after: Struct) -> dict[str, Any]:
+    """The JSON merge patch that makes the one of the other."""
+    return _difference(msgspec.to_builtins(before), msgspec.to_builtins(after))
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    patch: dict[str, Any] = dict.fromkeys(name for name in old if name not in new)
+    for name, value in new.items():
+        known = old.get(name)
+        if isinstance(value, dict) and isinstance(known, dict):
+            if value != known:
+                patch[name] = _difference(known, value)
+        elif value != known:
+            patch[name] = value
+    return patch
+
+
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}

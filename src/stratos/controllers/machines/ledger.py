@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from stratos.apis import labels
@@ -14,6 +12,7 @@ from stratos.base.errors import NotFound
 from stratos.controllers.machines.metrics import MachineMetrics
 from stratos.kube.cache import Cache
 from stratos.kube.client import Client
+from stratos.kube.codec import merge_patch
 from stratos.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -32,7 +31,7 @@ class Ledger:
 
     async def record(self, claim: NodeClaim, status: NodeClaimStatus) -> None:
         before = self.status(claim)
-        change = _difference(before, status)
+        change = merge_patch(before, status)
         if not change:
             return
         patch = {"status": change}
@@ -56,10 +55,3 @@ class Ledger:
             await self._client.patch(NODE_CLAIM, name, {"metadata": {"finalizers": left, "uid": claim.metadata.uid}})
         except NotFound:
             log.debug("claim was gone already", claim=name)
-
-
-def _difference(before: NodeClaimStatus, after: NodeClaimStatus) -> dict[str, Any]:
-    """The merge patch from the one to the other."""
-    old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)
-    changed = {name: value for name, value in new.items() if old.get(name) != value}
-    return changed | dict.fromkeys(name for name in old if name not in new)

@@ -6,8 +6,6 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from stratos.apis import labels
 from stratos.apis.awsnodeclass import NodeClassStatus, ResolvedSecurityGroup, ResolvedSubnet
 from stratos.apis.meta import Condition, with_condition
@@ -15,7 +13,9 @@ from stratos.apis.nodeclasses import NODE_CLASS_KINDS, NodeClass, class_key
 from stratos.apis.nodepool import NODE_POOL, NodePool
 from stratos.base.clock import Clock
 from stratos.base.errors import Invalid, NotFound
+from stratos.base.words import counted
 from stratos.kube.cache import Cache, CacheEvent
+from stratos.kube.codec import merge_patch
 from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.providers.contract import NodeClassPart, Provider, ResolvedNodeClass
 from stratos.telemetry.metrics import ControllerMetrics
@@ -83,8 +83,7 @@ class _NodeClasses:
             return None
         status, ready = await self._resolve(node_class, users)
         if status != node_class.status:
-            change = _difference(node_class.status, status)
-            patch = {"status": change}
+            patch = {"status": merge_patch(node_class.status, status)}
             cache.observe(await self._client.patch(NODE_CLASS_KINDS[kind], name, patch, subresource="status"))
         return Requeue(_FRESH_SECONDS if ready else _RETRY_SECONDS)
 
@@ -124,7 +123,7 @@ class _NodeClasses:
             "InUse",
             users > 0,
             "ReferencedByNodePools" if users else "NotReferenced",
-            f"{users} pools use this class",
+            f"{counted(users, 'pool')} {'uses' if users == 1 else 'use'} this class",
         )
         try:
             resolved = await self._provider.resolve(node_class)
@@ -164,10 +163,3 @@ def _decides(node_class: NodeClass) -> tuple[Any, ...]:
 
 def _classes_of(event: CacheEvent[NodePool]) -> Iterable[str]:
     return {class_key(event.object): None} | ({class_key(event.old): None} if event.old else {})
-
-
-def _difference(before: NodeClassStatus, after: NodeClassStatus) -> dict[str, Any]:
-    """The merge patch from the one to the other."""
-    old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)
-    changed = {name: value for name, value in new.items() if old.get(name) != value}
-    return changed | dict.fromkeys(name for name in old if name not in new)
