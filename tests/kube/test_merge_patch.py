@@ -18,14 +18,16 @@ statuses = st.builds(
 
 
 @given(before=statuses, after=statuses)
-def test_the_patch_between_two_statuses_makes_the_one_of_the_other(before: NodeClaimStatus, after: NodeClaimStatus):
+def test_the_patch_between_two_statuses_makes_the_one_of_the_other(
+    before: NodeClaimStatus, after: NodeClaimStatus
+) -> None:
     """What is back at its default is not sent in a struct: silence would keep the old value on the server."""
     patched = apply_merge_patch(msgspec.to_builtins(before), merge_patch(before, after))
 
     assert msgspec.convert(patched, NodeClaimStatus) == after
 
 
-def test_fields_that_stay_are_not_in_the_patch():
+def test_fields_that_stay_are_not_in_the_patch() -> None:
     """They may have been changed by somebody else meanwhile."""
     before = NodeClaimStatus(instance_id="i-1", zone="a")
 
@@ -33,7 +35,7 @@ def test_fields_that_stay_are_not_in_the_patch():
 
 
 @given(before=st.dictionaries(words, words), after=st.dictionaries(words, words))
-def test_what_a_map_loses_is_taken_back_by_name(before: dict[str, str], after: dict[str, str]):
+def test_what_a_map_loses_is_taken_back_by_name(before: dict[str, str], after: dict[str, str]) -> None:
     """A merge patch merges maps too: a key it does not name stays."""
     patch = merge_patch(ObjectMeta(labels=before), ObjectMeta(labels=after))
 

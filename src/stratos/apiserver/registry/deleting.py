@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from stratos.apiserver.admission.contract import Admission, AdmissionRequest, Operation
+from stratos.apiserver.admission.contract import Admission, Operation
+from stratos.apiserver.registry.admitting import admission_request, admit
 from stratos.apiserver.registry.codec import decode_as, encode, timestamp
 from stratos.apiserver.registry.metadata import finalizers, may_go
 from stratos.apiserver.registry.reading import Reader
@@ -81,7 +82,9 @@ class Deleter:
     ) -> tuple[Stored, bool]:
         live = decode_as(target.resource, stored)
         _check_preconditions(target, live, options)
-        await self._admit(target, live, caller)
+        # An eviction comes here too; what admission is asked about then is the pod, as in every deletion.
+        whole = replace(target, subresource="")
+        await admit(self._admission, admission_request(Operation.DELETE, whole, None, live, caller))
         marked = decode_as(target.resource, stored)
         self._mark(target.resource, marked, options)
         if may_go(marked):
@@ -117,21 +120,6 @@ class Deleter:
                 del metadata["finalizers"]
         if resource.kind == "Namespace" and not resource.group:
             obj.setdefault("status", {})["phase"] = "Terminating"
-
-    async def _admit(self, target: Target, live: Obj, caller: WriteOptions) -> None:
-        request = AdmissionRequest(
-            Operation.DELETE,
-            target.resource,
-            target.name,
-            target.namespace,
-            caller.user,
-            None,
-            live,
-            dry_run=caller.dry_run,
-            warnings=caller.warnings,
-        )
-        await self._admission.mutate(request)
-        await self._admission.validate(request)
 
 
 def _grace_seconds(resource: Resource, obj: Obj, options: DeleteOptions) -> int:

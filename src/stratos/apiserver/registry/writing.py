@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stratos.apiserver.admission.contract import Admission, AdmissionRequest, Operation
+from stratos.apiserver.registry.admitting import admission_request
 from stratos.apiserver.registry.codec import decode_as, encode
 from stratos.apiserver.registry.json_values import copy_json
 from stratos.apiserver.registry.metadata import (
@@ -167,7 +168,7 @@ class Writer:
 
     async def _create(self, target: Target, obj: Obj, options: WriteOptions, *, track: bool = True) -> Written:
         begin(target, obj, uid=self._ids.uid(), now=self._clock.now())
-        request = _request(Operation.CREATE, target, obj, None, options)
+        request = admission_request(Operation.CREATE, target, obj, None, options)
         request.name = str(obj["metadata"].get("name") or "")
         obj = await self._admit(target, request, options, track=track)
         advance_generation(target.resource, obj, None)
@@ -185,7 +186,9 @@ class Writer:
     ) -> Written:
         live = decode_as(target.resource, stored)
         carry_over(target, new, live)
-        new = await self._admit(target, _request(Operation.UPDATE, target, new, live, options), options, track=track)
+        new = await self._admit(
+            target, admission_request(Operation.UPDATE, target, new, live, options), options, track=track
+        )
         return await self._commit(target, stored, live, new, options)
 
     async def _commit(self, target: Target, stored: Stored, live: Obj, new: Obj, options: WriteOptions) -> Written:
@@ -243,23 +246,6 @@ class Writer:
             raise invalid(resource.group, resource.kind, str(obj["metadata"].get("name", "")), problems)
         await self._admission.validate(request)
         return obj
-
-
-def _request(
-    operation: Operation, target: Target, obj: Obj, live: Obj | None, options: WriteOptions
-) -> AdmissionRequest:
-    return AdmissionRequest(
-        operation,
-        target.resource,
-        target.name,
-        target.namespace,
-        options.user,
-        obj,
-        live,
-        subresource=target.subresource,
-        dry_run=options.dry_run,
-        warnings=options.warnings,
-    )
 
 
 def _shape(resource: Resource, obj: Obj) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stratos.apiserver.admission.contract import Admission, AdmissionRequest, Operation
+from stratos.apiserver.admission.contract import Admission, Operation
+from stratos.apiserver.registry.admitting import admission_request, admit
 from stratos.apiserver.registry.codec import timestamp
 from stratos.apiserver.registry.requests import Target, WriteOptions
 from stratos.apiserver.registry.resource import Obj
@@ -21,19 +22,7 @@ class Binder:
     async def bind(self, target: Target, binding: Obj, options: WriteOptions) -> Obj:
         node = _node_of(binding, target.name)
         metadata = binding.get("metadata") or {}
-        request = AdmissionRequest(
-            Operation.CREATE,
-            target.resource,
-            target.name,
-            target.namespace,
-            options.user,
-            binding,
-            subresource="binding",
-            dry_run=options.dry_run,
-            warnings=options.warnings,
-        )
-        await self._admission.mutate(request)
-        await self._admission.validate(request)
+        await admit(self._admission, admission_request(Operation.CREATE, target, binding, None, options))
 
         def bind(pod: Obj) -> None:
             if metadata.get("uid") not in (None, "", pod["metadata"]["uid"]):

@@ -6,7 +6,8 @@ looks at the budget again.
 
 from __future__ import annotations
 
-from stratos.apiserver.admission.contract import Admission, AdmissionRequest, Operation
+from stratos.apiserver.admission.contract import Admission, Operation
+from stratos.apiserver.registry.admitting import admission_request, admit
 from stratos.apiserver.registry.codec import decode_as, timestamp
 from stratos.apiserver.registry.deleting import Deleter
 from stratos.apiserver.registry.reading import Reader
@@ -35,27 +36,12 @@ class Evictor:
 
     async def evict(self, target: Target, eviction: Obj, delete: DeleteOptions, options: WriteOptions) -> Obj:
         pod = decode_as(target.resource, await self._reader.get(target))
-        await self._admit(target, eviction, options)
+        await admit(self._admission, admission_request(Operation.CREATE, target, eviction, None, options))
         budget = None if _needs_no_budget(pod) else await self._budget_of(target, pod)
         if budget is not None and not _may_ignore(budget, pod):
             await self._charge(target, budget, options)
         await self._deleter.delete(target, delete, options)
         return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
-
-    async def _admit(self, target: Target, eviction: Obj, options: WriteOptions) -> None:
-        request = AdmissionRequest(
-            Operation.CREATE,
-            target.resource,
-            target.name,
-            target.namespace,
-            options.user,
-            eviction,
-            subresource="eviction",
-            dry_run=options.dry_run,
-            warnings=options.warnings,
-        )
-        await self._admission.mutate(request)
-        await self._admission.validate(request)
 
     async def _budget_of(self, target: Target, pod: Obj) -> Obj | None:
         """The one budget that covers the pod."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from stratos.apiserver.admission.contract import Admission, AdmissionRequest, Operation
+from stratos.apiserver.admission.contract import Admission, Operation
+from stratos.apiserver.registry.admitting import admission_request, admit
 from stratos.apiserver.registry.codec import decode_as
 from stratos.apiserver.registry.json_values import copy_json
 from stratos.apiserver.registry.metadata import check_body
@@ -39,20 +40,8 @@ class Scaler:
         uid = metadata.get("uid")
         if uid and uid != before["metadata"]["uid"]:
             raise conflict(target.resource, target.name, f"Precondition failed: UID in precondition: {uid}")
-        request = AdmissionRequest(
-            Operation.UPDATE,
-            target.resource,
-            target.name,
-            target.namespace,
-            options.user,
-            after,
-            before,
-            subresource="scale",
-            dry_run=options.dry_run,
-            warnings=options.warnings,
-        )
-        await self._admission.mutate(request)
-        await self._admission.validate(request)
+        request = admission_request(Operation.UPDATE, target, after, before, options)
+        await admit(self._admission, request)
         wanted = _replicas_of(request.obj or {})
         expected = metadata.get("resourceVersion") or ""
 
