@@ -342,9 +342,9 @@ def test_a_scale_is_read_and_changed() -> None:
         template = {"metadata": {"labels": {"app": "web"}}, "spec": a_pod("x")["spec"]}
         spec = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template}
         await client.create(DEPLOYMENT, {"metadata": {"name": "web", "namespace": "default"}, "spec": spec})
-        assert (await client.get_scale(DEPLOYMENT, "default/web")).spec.replicas == 2
-        assert (await client.patch_scale(DEPLOYMENT, "default/web", 5)).spec.replicas == 5
-        assert (await client.get_scale(DEPLOYMENT, "default/web")).status.selector == "app=web"
+        scale = await client.patch_scale(DEPLOYMENT, "default/web", 5)
+        assert (scale.spec.replicas, scale.status.selector) == (5, "app=web")
+        assert (await client.get(DEPLOYMENT, "default/web")).spec.replicas == 5
 
     with_embedded_server(story)
 

@@ -332,10 +332,6 @@ class Client:
         }
         await self._call("POST", _pod_path(key, "binding"), f"bind pod {key} to {node}", body=encode(binding))
 
-    async def get_scale(self, kind: Kind[Any], key: str) -> Scale:
-        response = await self._call("GET", _path(kind, key, "scale"), f"get the scale of {kind.plural} {key}")
-        return decode(Scale, response.body)
-
     async def patch_scale(self, kind: Kind[Any], key: str, replicas: int) -> Scale:
         response = await self._call(
             "PATCH",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from stratos.apiserver.registry.builtin.fields import mapping, mappings, text
+from stratos.apiserver.registry.builtin.fields import integer, mapping, mappings, text
 from stratos.apiserver.registry.resource import Column, Obj
 from stratos.base.duration import human_duration
 
@@ -29,6 +29,11 @@ def age(timestamp: object, now: datetime) -> str:
 def column(name: str, cell: Cell, *, type: str = "string", wide: bool = False) -> Column:
     """A column whose cell does not depend on the time."""
     return Column(name, lambda obj, _: cell(obj), type=type, priority=1 if wide else 0)
+
+
+def number_column(name: str, *path: str) -> Column:
+    """A column with the whole number at ``path``, 0 where there is none yet."""
+    return column(name, lambda obj: integer(obj, *path) or 0, type="integer")
 
 
 def _name(obj: Obj, _: datetime) -> str:

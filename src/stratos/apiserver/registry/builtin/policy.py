@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stratos.apiserver.registry.builtin.columns import AGE, NAME, NONE, UNKNOWN, column
+from stratos.apiserver.registry.builtin.columns import AGE, NAME, NONE, UNKNOWN, column, number_column
 from stratos.apiserver.registry.builtin.fields import (
     Problems,
     forbidden,
@@ -156,7 +156,7 @@ RESOURCES = (
             NAME,
             column("Min Available", lambda budget: _bound(budget, "minAvailable")),
             column("Max Unavailable", lambda budget: _bound(budget, "maxUnavailable")),
-            column("Allowed Disruptions", lambda b: integer(b, "status", "disruptionsAllowed") or 0, type="integer"),
+            number_column("Allowed Disruptions", "status", "disruptionsAllowed"),
             AGE,
         ),
         validate=_validate_budget,
@@ -168,7 +168,7 @@ RESOURCES = (
         short_names=("pc",),
         columns=(
             NAME,
-            column("Value", lambda c: integer(c, "value") or 0, type="integer"),
+            number_column("Value", "value"),
             column("Global-Default", lambda c: c.get("globalDefault") is True, type="boolean"),
             AGE,
             column("PreemptionPolicy", lambda c: text(c, "preemptionPolicy")),
@@ -188,8 +188,8 @@ RESOURCES = (
             column("Reference", _reference),
             column("Targets", _metric_targets),
             column("MinPods", lambda a: str(integer(a, "spec", "minReplicas") or "<unset>")),
-            column("MaxPods", lambda a: integer(a, "spec", "maxReplicas") or 0, type="integer"),
-            column("Replicas", lambda a: integer(a, "status", "currentReplicas") or 0, type="integer"),
+            number_column("MaxPods", "spec", "maxReplicas"),
+            number_column("Replicas", "status", "currentReplicas"),
             AGE,
         ),
         default=_default_autoscaler,

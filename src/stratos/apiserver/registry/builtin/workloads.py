@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from stratos.apiserver.registry.builtin.columns import AGE, NAME, NONE, Cell, column, map_text, template_columns
+from stratos.apiserver.registry.builtin.columns import (
+    AGE,
+    NAME,
+    NONE,
+    column,
+    map_text,
+    number_column,
+    template_columns,
+)
 from stratos.apiserver.registry.builtin.fields import (
     Problems,
     forbidden,
@@ -63,6 +71,19 @@ def _validate_workload(obj: Obj, owner: str) -> Problems:
         )
 
 
+def _default_strategy(strategy: Obj, **rolling: object) -> None:
+    """A workload rolls unless it says otherwise; ``rolling`` is how."""
+    fill(strategy, type="RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        fill(strategy, rollingUpdate={})
+        if isinstance(given := strategy["rollingUpdate"], dict):
+            fill(given, **rolling)
+
+
+def _ready_of_wanted(obj: Obj) -> str:
+    return f"{integer(obj, 'status', 'readyReplicas') or 0}/{integer(obj, 'spec', 'replicas') or 0}"
+
+
 def _selector_stands(new: Obj, old: Obj) -> Problems:
     yield from immutable("spec.selector", mapping(new, "spec").get("selector"), mapping(old, "spec").get("selector"))
 
@@ -75,12 +96,7 @@ def _default_deployment(deployment: Obj) -> None:
     if not spec:
         return
     fill(spec, replicas=1, revisionHistoryLimit=_REVISIONS_KEPT, progressDeadlineSeconds=600, strategy={})
-    strategy = mapping(spec, "strategy")
-    fill(strategy, type="RollingUpdate")
-    if strategy["type"] == "RollingUpdate":
-        fill(strategy, rollingUpdate={})
-        if isinstance(rolling := strategy["rollingUpdate"], dict):
-            fill(rolling, maxUnavailable="25%", maxSurge="25%")
+    _default_strategy(mapping(spec, "strategy"), maxUnavailable="25%", maxSurge="25%")
     default_pod_template(spec)
 
 
@@ -111,10 +127,6 @@ def _validate_rolling(rolling: dict[str, Any], field: str, *, both_zero: str) ->
         yield invalid(f"{field}.maxUnavailable", rolling["maxUnavailable"], both_zero)
 
 
-def _count(*path: str) -> Cell:
-    return lambda obj: integer(obj, *path) or 0
-
-
 # ReplicaSet
 
 
@@ -140,12 +152,7 @@ def _default_stateful_set(stateful_set: Obj) -> None:
         updateStrategy={},
         persistentVolumeClaimRetentionPolicy={},
     )
-    strategy = mapping(spec, "updateStrategy")
-    fill(strategy, type="RollingUpdate")
-    if strategy["type"] == "RollingUpdate":
-        fill(strategy, rollingUpdate={})
-        if isinstance(rolling := strategy["rollingUpdate"], dict):
-            fill(rolling, partition=0)
+    _default_strategy(mapping(spec, "updateStrategy"), partition=0)
     fill(mapping(spec, "persistentVolumeClaimRetentionPolicy"), whenDeleted="Retain", whenScaled="Retain")
     for claim in mappings(spec, "volumeClaimTemplates"):
         claim.setdefault("apiVersion", "v1")
@@ -215,12 +222,7 @@ def _default_daemon_set(daemon_set: Obj) -> None:
     if not spec:
         return
     fill(spec, revisionHistoryLimit=_REVISIONS_KEPT, updateStrategy={})
-    strategy = mapping(spec, "updateStrategy")
-    fill(strategy, type="RollingUpdate")
-    if strategy["type"] == "RollingUpdate":
-        fill(strategy, rollingUpdate={})
-        if isinstance(rolling := strategy["rollingUpdate"], dict):
-            fill(rolling, maxUnavailable=1, maxSurge=0)
+    _default_strategy(mapping(spec, "updateStrategy"), maxUnavailable=1, maxSurge=0)
     default_pod_template(spec)
 
 
@@ -265,12 +267,9 @@ RESOURCES = (
         scale=_SCALE,
         columns=(
             NAME,
-            column(
-                "Ready",
-                lambda d: f"{integer(d, 'status', 'readyReplicas') or 0}/{integer(d, 'spec', 'replicas') or 0}",
-            ),
-            column("Up-to-date", _count("status", "updatedReplicas"), type="integer"),
-            column("Available", _count("status", "availableReplicas"), type="integer"),
+            column("Ready", _ready_of_wanted),
+            number_column("Up-to-date", "status", "updatedReplicas"),
+            number_column("Available", "status", "availableReplicas"),
             AGE,
             *template_columns("spec", "template"),
         ),
@@ -287,9 +286,9 @@ RESOURCES = (
         scale=_SCALE,
         columns=(
             NAME,
-            column("Desired", _count("spec", "replicas"), type="integer"),
-            column("Current", _count("status", "replicas"), type="integer"),
-            column("Ready", _count("status", "readyReplicas"), type="integer"),
+            number_column("Desired", "spec", "replicas"),
+            number_column("Current", "status", "replicas"),
+            number_column("Ready", "status", "readyReplicas"),
             AGE,
             *template_columns("spec", "template"),
         ),
@@ -307,10 +306,7 @@ RESOURCES = (
         scale=_SCALE,
         columns=(
             NAME,
-            column(
-                "Ready",
-                lambda s: f"{integer(s, 'status', 'readyReplicas') or 0}/{integer(s, 'spec', 'replicas') or 0}",
-            ),
+            column("Ready", _ready_of_wanted),
             AGE,
             *template_columns("spec", "template", selector=False),
         ),
@@ -326,11 +322,11 @@ RESOURCES = (
         subresources=("status",),
         columns=(
             NAME,
-            column("Desired", _count("status", "desiredNumberScheduled"), type="integer"),
-            column("Current", _count("status", "currentNumberScheduled"), type="integer"),
-            column("Ready", _count("status", "numberReady"), type="integer"),
-            column("Up-to-date", _count("status", "updatedNumberScheduled"), type="integer"),
-            column("Available", _count("status", "numberAvailable"), type="integer"),
+            number_column("Desired", "status", "desiredNumberScheduled"),
+            number_column("Current", "status", "currentNumberScheduled"),
+            number_column("Ready", "status", "numberReady"),
+            number_column("Up-to-date", "status", "updatedNumberScheduled"),
+            number_column("Available", "status", "numberAvailable"),
             column("Node Selector", lambda d: map_text(mapping(d, "spec", "template", "spec").get("nodeSelector"))),
             AGE,
             *template_columns("spec", "template"),
@@ -345,7 +341,7 @@ RESOURCES = (
         columns=(
             NAME,
             column("Controller", _controller_of),
-            column("Revision", lambda r: integer(r, "revision") or 0, type="integer"),
+            number_column("Revision", "revision"),
             AGE,
         ),
         validate=_validate_revision,
