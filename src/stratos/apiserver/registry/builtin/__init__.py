@@ -5,18 +5,20 @@ from __future__ import annotations
 from stratos.apiserver.registry.builtin import (
     batch,
     core,
+    endpoints,
     network,
     nodes,
     pods,
     policy,
     rbac,
+    services,
     storage,
     webhooks,
     workloads,
 )
 from stratos.apiserver.registry.resource import Resource
 
-_FAMILIES = (core, nodes, pods, network, storage, workloads, batch, policy, rbac, webhooks)
+_FAMILIES = (core, nodes, pods, services, endpoints, network, storage, workloads, batch, policy, rbac, webhooks)
 
 
 def builtin_resources() -> tuple[Resource, ...]:
