@@ -148,8 +148,9 @@ def unrest(world: World, rules: Sequence[Rule] = RULES) -> dict[Rule, list[str]]
 
 
 def restless_pools(world: World) -> frozenset[str]:
-    """Pools that replace machines by the clock, whatever else happens."""
-    return frozenset(name for name, pool in world.pools.items() if pool.spec.max_node_runtime_seconds)
+    """Pools that will move machines whatever else happens: by the clock, or as soon as a budget lets a pod go."""
+    by_the_clock = {name for name, pool in world.pools.items() if pool.spec.max_node_runtime_seconds}
+    return frozenset(by_the_clock | {claim.spec.pool for claim in world.claims.values() if _is_held(world, claim)})
 
 
 def _claims_of(world: World, pool: NodePool) -> list[NodeClaim]:

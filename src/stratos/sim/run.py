@@ -187,12 +187,12 @@ class _Run:
         self._judge_rest()
         self._log.note("calm", "the world is at rest")
         self._moved.clear()
+        restless = rest.restless_pools(self._world)
         await asyncio.sleep(_WATCH_SECONDS)
-        by_the_clock = rest.restless_pools(self._world)
         moved = [f"pool {pool} moved its machines {n} times" for pool, n in sorted(self._moved.items())
-                 if pool not in by_the_clock]  # fmt: skip
+                 if pool not in restless]  # fmt: skip
         self.court.find("rest_lasts", "what has come to rest stays at rest", moved)
-        if not by_the_clock:
+        if not restless:
             self._judge_rest()
 
     def _unrest(self) -> dict[rest.Rule, list[str]]:
