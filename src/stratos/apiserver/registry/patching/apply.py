@@ -2,14 +2,13 @@
 
 `apply` merges what a manager declares into the live object. Fields another manager owns with another value are
 conflicts; fields this manager declared before and no longer does go away, unless somebody else owns them too.
-`track_update` keeps the books for every other kind of write. Entries are replaced, never changed, so that they can be
-shared between the old and the new object.
+`track_update` keeps the books for every other kind of write.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from stratos.apiserver.registry.json_values import copy_json, decode_json
@@ -23,13 +22,22 @@ from stratos.apiserver.registry.patching.field_sets import (
     paths,
     union,
 )
+from stratos.apiserver.registry.patching.managed_fields import (
+    Entry,
+    Obj,
+    entries_of,
+    fields_in,
+    given_entries,
+    identity,
+    lessened,
+    new_entry,
+    put_entries,
+    split,
+)
 from stratos.apiserver.registry.patching.ordering import interleave
 from stratos.apiserver.registry.patching.problems import MalformedPatch
 from stratos.apiserver.registry.schema import Node, Schema
 from stratos.base.errors import Conflict, FieldProblem, Invalid
-
-Obj = dict[str, Any]
-Entry = dict[str, Any]
 
 _KUBECTL = "kubectl"  # what it calls itself when it applies on the server, unless it is told another name
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -64,14 +72,14 @@ def apply(
     What the main endpoint is not for (the status, where there is an endpoint for it) must be gone from ``applied``
     already; of what is applied to a status, only the status counts.
     """
-    if _entries(applied):
+    if entries_of(applied):
         raise MalformedPatch("metadata.managedFields must be nil")
     if subresource == "status":
         applied = {"status": applied["status"]} if "status" in applied else {}
     root = schema.root
     declared = fields_of(root, _tracked(applied))
-    entries = _entries(live) if live is not None else []
-    mine, others = _split(entries, _same(manager, "Apply", subresource))
+    entries = entries_of(live) if live is not None else []
+    mine, others = split(entries, identity(manager, "Apply", subresource))
     result: Obj
     if live is None:
         result = copy_json(applied)
@@ -81,16 +89,15 @@ def apply(
         changed, _ = changes(root, _tracked(live), _tracked(result))
         settled = _applied_by_client(root, live) if manager == _KUBECTL and not force else None
         others = _without_conflicts(others, changed, settled, force=force)
-        if mine is not None and _fields(mine) != declared:
-            owned: FieldSet = {}
-            for entry in others:
-                owned = union(owned, _fields(entry)) if owned and _fields(entry) else owned or _fields(entry)
+        if mine is not None and fields_in(mine) != declared:
             # The metadata itself always stays: it holds the identity, which nobody owns.
-            _release(root, result, before=_fields(mine), still={"f:metadata": {}, **declared}, owned=owned)
-    same = mine is not None and _fields(mine) == declared and mine.get("apiVersion") == api_version
-    if declared and not same:
-        mine = _entry(manager, "Apply", api_version, subresource, declared, now)
-    _put_entries(result, [*others, *([mine] if mine is not None and declared else [])])
+            still = {"f:metadata": {}, **declared}
+            _release(root, result, before=fields_in(mine), still=still, owned=_owned_by(others))
+    if declared:
+        if mine is None or fields_in(mine) != declared or mine.get("apiVersion") != api_version:
+            mine = new_entry(manager, "Apply", api_version, subresource, declared, now)
+        others = [*others, mine]
+    put_entries(result, others)
     return result
 
 
@@ -110,21 +117,28 @@ def track_update(
     The manager comes to own what it set; whoever owned it before does no more, and nobody owns what was removed.
     A writer may replace the entries, or clear them with an empty list; entries that make no sense are ignored.
     """
-    entries = _given_entries(old, new)
+    entries = given_entries(old, new)
     changed, removed = changes(schema.root, _tracked(old) if old is not None else {}, _tracked(new))
     if not changed and not removed:
-        _put_entries(new, entries)
+        put_entries(new, entries)
         return
-    mine, others = _split(entries, _same(manager, operation, subresource, api_version))
-    kept = [entry for entry in (_lessened(entry, changed, removed) for entry in others) if entry is not None]
-    before = _fields(mine) if mine is not None else {}
+    mine, others = split(entries, identity(manager, operation, subresource, api_version))
+    kept = [entry for entry in (lessened(entry, changed, removed) for entry in others) if entry is not None]
+    before = fields_in(mine) if mine is not None else {}
     owned = difference(before, removed, with_all_inside=True) if before and removed else before
     owned = union(owned, changed) if owned and changed else owned or changed
     if mine is not None and owned == before:
         kept.append(mine)
     elif owned:
-        kept.append(_entry(manager, operation, api_version, subresource, owned, now))
-    _put_entries(new, kept)
+        kept.append(new_entry(manager, operation, api_version, subresource, owned, now))
+    put_entries(new, kept)
+
+
+def _owned_by(entries: list[Entry]) -> FieldSet:
+    owned: FieldSet = {}
+    for fields in filter(None, map(fields_in, entries)):
+        owned = union(owned, fields) if owned else fields
+    return owned
 
 
 def _tracked(obj: Obj) -> Obj:
@@ -138,91 +152,6 @@ def _tracked(obj: Obj) -> Obj:
     return tracked
 
 
-# -- entries of managedFields ------------------------------------------------------------------------------------------
-
-
-def _entries(obj: Obj) -> list[Entry]:
-    metadata = obj.get("metadata")
-    return (metadata.get("managedFields") or []) if isinstance(metadata, dict) else []
-
-
-def _given_entries(old: Obj | None, new: Obj) -> list[Entry]:
-    before = _entries(old) if old is not None else []
-    given = (new.get("metadata") or {}).get("managedFields")
-    if old is None or not isinstance(given, list) or given == before:
-        return before
-    if not any(given):
-        return []  # the customary ways to start afresh: no entry, or one that is empty
-    return given if all(map(_makes_sense, given)) else before
-
-
-def _makes_sense(entry: Any) -> bool:
-    return (
-        isinstance(entry, dict)
-        and entry.get("operation") in ("Apply", "Update")
-        and isinstance(entry.get("manager", ""), str)
-        and _is_field_set(entry.get("fieldsV1", {}))
-    )
-
-
-def _is_field_set(fields: Any) -> bool:
-    return isinstance(fields, dict) and all(_is_field_set(below) for below in fields.values())
-
-
-def _fields(entry: Entry) -> FieldSet:
-    return entry.get("fieldsV1") or {}
-
-
-def _entry(manager: str, operation: str, api_version: str, subresource: str, fields: FieldSet, now: datetime) -> Entry:
-    entry = {
-        "manager": manager,
-        "operation": operation,
-        "apiVersion": api_version,
-        "time": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "fieldsType": "FieldsV1",
-        "fieldsV1": fields,
-    }
-    if subresource:
-        entry["subresource"] = subresource
-    return entry
-
-
-def _same(manager: str, operation: str, subresource: str, api_version: str | None = None) -> dict[str, str | None]:
-    """What makes an entry this manager's. An applier stays the same one when it moves to another version."""
-    identity: dict[str, str | None] = {"manager": manager, "operation": operation, "subresource": subresource}
-    return identity if api_version is None else {**identity, "apiVersion": api_version}
-
-
-def _split(entries: list[Entry], identity: dict[str, str | None]) -> tuple[Entry | None, list[Entry]]:
-    mine: Entry | None = None
-    others: list[Entry] = []
-    for entry in entries:
-        if mine is None and all(entry.get(key, "") == value for key, value in identity.items()):
-            mine = entry
-        else:
-            others.append(entry)
-    return mine, others
-
-
-def _lessened(entry: Entry, changed: FieldSet, removed: FieldSet) -> Entry | None:
-    before = _fields(entry)
-    after = difference(before, changed) if changed and before else before
-    if after and removed:
-        after = difference(after, removed, with_all_inside=True)
-    if not after:
-        return None
-    return entry if after is before else {**entry, "fieldsV1": after}
-
-
-def _put_entries(obj: Obj, entries: Iterable[Entry]) -> None:
-    ordered = sorted(entries, key=lambda entry: (entry["operation"], entry.get("time", ""), entry.get("manager", "")))
-    metadata = obj.setdefault("metadata", {})
-    if ordered:
-        metadata["managedFields"] = ordered
-    else:
-        metadata.pop("managedFields", None)
-
-
 # -- conflicts ---------------------------------------------------------------------------------------------------------
 
 
@@ -230,7 +159,7 @@ def _without_conflicts(others: list[Entry], changed: FieldSet, settled: FieldSet
     """The other managers' entries, less what was taken over; without force, any overlap not ``settled`` is an error."""
     if not changed:
         return others
-    overlaps = [(entry, intersection(_fields(entry), changed)) for entry in others if _fields(entry)]
+    overlaps = [(entry, intersection(fields_in(entry), changed)) for entry in others if fields_in(entry)]
     if not any(overlap for _, overlap in overlaps):
         return others
     if not force:
@@ -240,7 +169,7 @@ def _without_conflicts(others: list[Entry], changed: FieldSet, settled: FieldSet
         conflicts = [(_described(entry), path) for entry, overlap in open_ones if overlap for path in paths(overlap)]
         if conflicts:
             raise _conflict(conflicts)
-    return [entry for entry in (_lessened(entry, changed, {}) for entry in others) if entry is not None]
+    return [entry for entry in (lessened(entry, changed, {}) for entry in others) if entry is not None]
 
 
 def _applied_by_client(root: Node, live: Obj) -> FieldSet | None:
