@@ -1,16 +1,19 @@
-"""Write the generated parts of docs/: the reference of our resources, and the drawing of who imports whom.
+"""Write the generated parts of docs/: the reference of resources and labels, and the drawing of who imports whom.
 
 ``--check`` writes nothing and fails when a file is not what it would write.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import grimp
 
+from stratos.agent.simulated_kubelet import behaviour
+from stratos.apis import labels
 from stratos.apis.crds import CUSTOM_KINDS, CustomKind, custom_resource_definition
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -20,6 +23,7 @@ QUIET = ("base", "apis", "catalog", "snapshot", "planning")
 
 def main() -> None:
     wanted = {DOCS / "reference" / f"{custom.kind.kind.lower()}.md": resource_page(custom) for custom in CUSTOM_KINDS}
+    wanted[DOCS / "reference" / "labels.md"] = labels_page()
     architecture = DOCS / "architecture.md"
     wanted[architecture] = between(architecture.read_text(), import_drawing())
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
@@ -138,6 +142,31 @@ def _rules(schema: dict[str, Any], place: str) -> list[str]:
     for name, field in schema.get("properties", {}).items():
         lines += [line for line in _rules(field, f"{place}.{name}") if line.startswith("- ")]
     return ["", "Rules:", "", *lines] if lines and "." not in place else lines
+
+
+# Labels
+
+
+_HEADING = re.compile(r"# ([^(\n]+)")
+_CONSTANT = re.compile(r'[A-Z_]+ = "([^"]+)"  # (.+)')
+
+
+def labels_page() -> str:
+    """A section for each comment on a line of its own, and a row for each constant with a comment behind it."""
+    lines = [
+        "# Labels, annotations, taints and tags",
+        "",
+        "*Generated from the code by `make docs`.*",
+        "",
+        "What Stratos writes on a node it also keeps: changed by hand, it is put right. Times are RFC 3339.",
+    ]
+    for module in (labels, behaviour):
+        for section in Path(module.__file__).read_text().split("\n\n"):
+            heading = _HEADING.match(section)
+            if heading and (rows := _CONSTANT.findall(section)):
+                lines += ["", f"## {heading[1].strip()}", "", "| Name | Meaning |", "|---|---|"]
+                lines += [f"| `{name}` | {meaning} |" for name, meaning in rows]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

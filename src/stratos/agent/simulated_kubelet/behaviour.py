@@ -1,14 +1,7 @@
 """What a container would do, told from its command and from annotations of its pod. Nothing is executed.
 
 A command such as ``sleep 30`` or ``sh -c "echo hello; sleep 30; exit 1"`` takes the time and ends as it says; any other
-runs until it is stopped. Annotations say it for commands that cannot be read, and win:
-
-    sim.stratos.sh/duration          how long the main containers run (2m); "forever" for no end
-    sim.stratos.sh/exit-code         how they end
-    sim.stratos.sh/load-seconds      how long after its start a container becomes ready
-    sim.stratos.sh/stop-seconds      how long it takes to stop when asked to (1)
-    sim.stratos.sh/cache-key         a cache on the machine's disk, filled by the first run that succeeds
-    sim.stratos.sh/cached-duration   how long a run with a filled cache takes (a quarter of the duration)
+runs until it is stopped. Annotations of the pod say it for commands that cannot be read, and win.
 """
 
 from __future__ import annotations
@@ -22,12 +15,13 @@ from stratos.apis.pod import Container
 from stratos.base.duration import parse_duration_seconds
 from stratos.base.errors import Invalid
 
-DURATION = "sim.stratos.sh/duration"
-EXIT_CODE = "sim.stratos.sh/exit-code"
-LOAD_SECONDS = "sim.stratos.sh/load-seconds"
-STOP_SECONDS = "sim.stratos.sh/stop-seconds"
-CACHE_KEY = "sim.stratos.sh/cache-key"
-CACHED_DURATION = "sim.stratos.sh/cached-duration"
+# Annotations of pods on simulated hosts (docs/reference/labels.md is made from these comments)
+DURATION = "sim.stratos.sh/duration"  # how long the main containers run, such as 2m; or forever
+EXIT_CODE = "sim.stratos.sh/exit-code"  # how they end
+LOAD_SECONDS = "sim.stratos.sh/load-seconds"  # how long after its start a container becomes ready
+STOP_SECONDS = "sim.stratos.sh/stop-seconds"  # how long it takes to stop when asked to; 1 unless said
+CACHE_KEY = "sim.stratos.sh/cache-key"  # a cache on the machine's disk, filled by the first run that succeeds
+CACHED_DURATION = "sim.stratos.sh/cached-duration"  # how long a run with a filled cache takes; a quarter unless said
 
 _FOREVER = "forever"
 _SPEED_UP_BY_CACHE = 4
