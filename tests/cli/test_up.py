@@ -51,7 +51,7 @@ class Up:
             self._told.append(line)
             if found := re.search(pattern, line):
                 return found
-        raise AssertionError(f"it ended without saying {pattern!r}:\n{''.join(self._told)}")
+        raise AssertionError(f"it ended without saying {pattern!r}:\n{self.told}")
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> tuple[int, float]:
         """Exit status, and how many seconds it took."""
@@ -60,6 +60,11 @@ class Up:
         told, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
         self._told.append(told)
         return self.process.returncode, time.monotonic() - started
+
+    @property
+    def told(self) -> str:
+        """What it has said up to the last line waited for, or all of it once it has stopped."""
+        return "".join(self._told)
 
     def machines(self) -> dict[str, str]:
         """The cloud's name of each machine, by claim."""
@@ -129,6 +134,8 @@ def test_a_cluster_goes_on_after_a_stop_and_after_a_kill(run_up: Callable[..., U
     third.wait_ready_pool()
     assert third.machines() == prepared
     assert third.stop(signal.SIGTERM)[0] == 0
+    assert "machine wanted" in first.told
+    assert "machine wanted" not in third.told  # what was asked for before is no news
 
 
 def test_a_kill_while_machines_are_asked_for_leaves_none_without_a_claim(run_up: Callable[..., Up]) -> None:

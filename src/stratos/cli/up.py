@@ -49,11 +49,12 @@ async def _up(speed: float, directory: Path, port: int, manifests: Sequence[Mani
         gc.freeze()  # what is there now, stays: looking through it for garbage again and again would only delay pods
         _greet(console, kept, speed)
         async with _observing(kept, speed) as view:
+            if not console.is_terminal:
+                view.tell_changes()
             await _until(stopping, _apply(console, kept.cluster.admin, manifests))
             if console.is_terminal:
                 await _show(console, view, kept.clock, speed, stopping)
             else:
-                view.tell_changes()
                 await stopping.wait()
         _say(console, "stopping; Ctrl-C again does not wait for what is under way")
     _say(console, f"stopped; stratos up --data-dir {directory} goes on from here")

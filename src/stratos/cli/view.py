@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from stratos.apis.meta import KubeObject
 from stratos.apis.nodeclaim import NodeClaim, NodeState
 from stratos.apis.nodepool import NodePool
 from stratos.apis.pod import Pod
@@ -47,8 +48,8 @@ class ClusterView:
 
     def tell_changes(self) -> None:
         """A line for each step that a pod or a machine takes from now on, for where there is no terminal."""
-        self._pods.subscribe(_tell_pod)
-        self._claims.subscribe(_tell_claim)
+        _subscribe_from_now_on(self._pods, _tell_pod)
+        _subscribe_from_now_on(self._claims, _tell_claim)
 
 
 class Frame:
@@ -161,6 +162,7 @@ def pod_table(pods: Sequence[Pod], now: datetime, lines: int | None = None) -> T
 
 _NUMBERS = frozenset({"MACHINES", "STANDBY", "WARMUP", "RUNNING", "LEAVING", "$/H"})
 _Row = TypeVar("_Row")
+_Object = TypeVar("_Object", bound=KubeObject)
 
 
 def _table(names: Sequence[str]) -> Table:
@@ -204,6 +206,17 @@ def _since(moment: datetime | None, now: datetime) -> str:
     return human_duration(max(0.0, (now - moment).total_seconds())) if moment else ""
 
 
+def _subscribe_from_now_on(cache: Cache[_Object], tell: Callable[[CacheEvent[_Object]], None]) -> None:
+    """Without what is there already: a cluster that goes on has taken those steps before."""
+    known = {obj.metadata.uid for obj in cache.list()}
+
+    def changed(event: CacheEvent[_Object]) -> None:
+        if event.change is not Change.ADDED or event.object.metadata.uid not in known:
+            tell(event)
+
+    cache.subscribe(changed)
+
+
 def _tell_pod(event: CacheEvent[Pod]) -> None:
     pod, old = event.object, event.old
     if event.change is Change.DELETED:
@@ -225,4 +238,5 @@ def _tell_claim(event: CacheEvent[NodeClaim]) -> None:
         why = claim.spec.decision.message if claim.spec.decision else ""
         log.info("machine wanted " + claim.spec.wanted, machine=claim.metadata.name, why=why)
     elif claim.status.state is not old.status.state:
-        log.info(f"machine in {claim.status.state}", machine=claim.metadata.name, node=claim.status.node_name)
+        node = {"node": claim.status.node_name} if claim.status.node_name else {}
+        log.info(f"machine in {claim.status.state}", machine=claim.metadata.name, **node)
