@@ -276,8 +276,15 @@ def test_whatever_is_asked_machines_follow_their_states_and_tokens_count_once(
         cloud = a_cloud(seed=seed, software=boots)
         machine_id = (await cloud.launch(a_request(cloud))).id
         seen = [cloud.machine(machine_id).state]
+
+        def look(*_: object) -> None:
+            if (state := cloud.machine(machine_id).state) is not seen[-1]:
+                seen.append(state)
+
+        cloud.fault_hook = look  # right before each call takes effect: a state may last no longer than that
         starts = 0
         for operation, pause in story:
+            look()
             calls: dict[str, Coroutine[Any, Any, object]] = {
                 "launch": cloud.launch(a_request(cloud)),
                 "start": cloud.start(machine_id, f"start-{starts}"),
@@ -302,9 +309,7 @@ def test_whatever_is_asked_machines_follow_their_states_and_tokens_count_once(
                 unused.close()
             starts += operation == "start"
             for _ in range(max(1, int(pause / 0.5))):
-                state = cloud.machine(machine_id).state
-                if state is not seen[-1]:
-                    seen.append(state)
+                look()
                 await asyncio.sleep(0.5)
 
         assert cloud.launches_by_token == {"one": 1}
