@@ -19,7 +19,6 @@ from typing import TypeVar
 
 from stratos.apis.meta import KubeObject
 from stratos.base.clock import Clock
-from stratos.base.errors import FieldProblem, Invalid
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.eks import DEFAULT_DISK_GIB, node_allocatable, node_capacity
 from stratos.catalog.instance_type import CapacityType, Offering
@@ -35,7 +34,6 @@ from stratos.providers.contract import (
     MachineState,
     NotStoppable,
     OfferingKey,
-    OutOfStock,
     ResolvedNodeClass,
 )
 from stratos.providers.simulated.account import Account, default_account, has_tags
@@ -44,6 +42,7 @@ from stratos.providers.simulated.hypervisor import Hypervisor
 from stratos.providers.simulated.machines import Cost, SimulatedMachine, launched_machine
 from stratos.providers.simulated.market import DiskPrices, Quota, Stock, Toll
 from stratos.providers.simulated.resolve import resolve_node_class
+from stratos.providers.simulated.sales import Sales
 from stratos.providers.simulated.saved import load_machines, save_machines
 from stratos.providers.simulated.timings import Duration, TimingTable
 
@@ -119,7 +118,14 @@ class SimulatedCloud:
         self.starts_by_token: Counter[str] = Counter()
         self._clock = clock
         self._cluster_name = cluster_name
-        self._quota = Quota(self.options.max_vcpus)
+        self._sales = Sales(
+            catalog,
+            self.account,
+            self.stock,
+            Quota(self.options.max_vcpus),
+            clock=clock,
+            used_vcpus=self._used_vcpus,
+        )
         self._toll = Toll(self.options.calls_per_second, self.options.call_burst)
         self._machines: dict[str, SimulatedMachine] = {}
         self._shown: dict[str, Machine] = {}  # what describe and list_by_tags say
@@ -329,69 +335,20 @@ class SimulatedCloud:
     def _launch(self, request: LaunchRequest) -> Machine:
         launched = self._machine_by_token.get(request.token)
         if launched is None:
-            self._check(request)
-            launched = self._create(request, self._take_offering(request))
+            self._sales.check(request)
+            launched = self._create(request, self._sales.choose(request))
             self._machine_by_token[request.token] = launched
             self.launches_by_token[request.token] += 1
             self._hypervisor.cold_boot(launched)
         return launched.seen
 
-    def _check(self, request: LaunchRequest) -> None:
-        problems: list[FieldProblem] = []
-        if request.image not in {image.id for image in self.account.images}:
-            problems.append(FieldProblem("image", "FieldValueInvalid", f"there is no image {request.image!r}"))
-        subnets = {subnet.id for subnet in self.account.subnets}
-        problems += [
-            FieldProblem(f"subnets[{index}]", "FieldValueInvalid", f"there is no subnet {subnet.id!r}")
-            for index, subnet in enumerate(request.subnets)
-            if subnet.id not in subnets
-        ]
-        problems += [
-            FieldProblem(f"instance_types[{index}]", "FieldValueInvalid", f"there is no instance type {name!r}")
-            for index, name in enumerate(request.instance_types)
-            if name not in self.catalog.instance_types
-        ]
-        if not self._offerings(request):
-            message = "none of the types is sold in any of the zones under these terms"
-            problems.append(FieldProblem("instance_types", "FieldValueInvalid", message))
-        if problems:
-            first = problems[0]
-            raise Invalid(f"cannot launch: {first.field}: {first.message}", problems=tuple(problems))
-
-    def _offerings(self, request: LaunchRequest) -> list[Offering]:
-        """What the request may be served from, in its order."""
-        candidates = (
-            self.catalog.offering(instance_type, subnet.zone, request.capacity_type)
-            for instance_type in request.instance_types
-            for subnet in request.subnets
+    def _used_vcpus(self, capacity_type: CapacityType) -> int:
+        return sum(
+            self.catalog.instance_type(machine.seen.instance_type).vcpu
+            for machine in self._machines.values()
+            if machine.seen.capacity_type is capacity_type
+            and machine.seen.state in (MachineState.PENDING, MachineState.RUNNING)
         )
-        return [offering for offering in candidates if offering]
-
-    def _take_offering(self, request: LaunchRequest) -> Offering:
-        tried: list[OfferingKey] = []
-        for offering in self._offerings(request):
-            key = OfferingKey(offering.instance_type, offering.zone, offering.capacity_type)
-            self._check_quota(key)
-            limit = request.max_price_usd_per_hour
-            affordable = limit is None or offering.price_usd_per_hour <= limit
-            if affordable and self.stock.has(key, self._clock.monotonic()):
-                return offering
-            tried.append(key)
-        raise OutOfStock(
-            f"no {request.capacity_type} machine to be had among {len(tried)} offerings",
-            tried=tuple(tried),
-            hint="allow more instance types or zones, or wait",
-        )
-
-    def _check_quota(self, key: OfferingKey) -> None:
-        if self._quota.is_limited(key.capacity_type):
-            used = sum(
-                self.catalog.instance_type(machine.seen.instance_type).vcpu
-                for machine in self._machines.values()
-                if machine.seen.capacity_type is key.capacity_type
-                and machine.seen.state in (MachineState.PENDING, MachineState.RUNNING)
-            )
-            self._quota.check(key.capacity_type, used, self.catalog.instance_type(key.instance_type).vcpu)
 
     def _create(self, request: LaunchRequest, offering: Offering) -> SimulatedMachine:
         disks = request.disks or (Disk("/dev/xvda", DEFAULT_DISK_GIB),)
@@ -424,10 +381,7 @@ class SimulatedCloud:
         if machine.seen.state is MachineState.STOPPING:
             raise MachineBusy(f"machine {machine.seen.id} is still stopping", hint="start it once it is stopped")
         if machine.seen.state is MachineState.STOPPED:
-            key = machine.offering
-            self._check_quota(key)
-            if not self.stock.has(key, self._clock.monotonic()):
-                raise OutOfStock(f"machine {machine.seen.id} cannot start: no host is free for it", tried=(key,))
+            self._sales.check_start(machine.seen.id, machine.offering)
             self.starts_by_token[token] += 1
             self._hypervisor.start(machine)
         machine.start_tokens.add(token)
