@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -161,7 +162,7 @@ def labels_page() -> str:
         "What Stratos writes on a node it also keeps: changed by hand, it is put right. Times are RFC 3339.",
     ]
     for module in (labels, behaviour):
-        for section in Path(module.__file__).read_text().split("\n\n"):
+        for section in inspect.getsource(module).split("\n\n"):
             heading = _HEADING.match(section)
             if heading and (rows := _CONSTANT.findall(section)):
                 lines += ["", f"## {heading[1].strip()}", "", "| Name | Meaning |", "|---|---|"]

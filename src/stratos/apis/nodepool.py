@@ -50,6 +50,11 @@ class PoolTemplate(Struct):
         dict[str, Any] | None, described("G0: the settings of an AWSNodeClass, inline; a class is made from them.")
     ] = None
 
+    @property
+    def node_labels(self) -> dict[str, str]:
+        """The labels that nodes get as they stand here; those under our own group tell what a node really is."""
+        return {key: value for key, value in self.labels.items() if not key.startswith(f"{GROUP}/")}
+
 
 class PreWarm(Struct):
     """How a machine is prepared before it stands by."""

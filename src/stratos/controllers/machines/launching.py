@@ -23,8 +23,6 @@ from stratos.providers.contract import (
     ResolvedNodeClass,
 )
 
-_OWN_PREFIX = "stratos.sh/"
-
 
 class ClassBook:
     """What classes mean in the cloud, looked up at most once in a while for each version of a class."""
@@ -82,10 +80,13 @@ def launch_request(
 ) -> LaunchRequest:
     """The machine registers closed (with the standby taint): no pod may slip onto it before it is looked after."""
     template, pre_warm = pool.spec.template, pool.spec.pre_warm
-    copied = {key: value for key, value in template.labels.items() if not key.startswith(_OWN_PREFIX)}
     bootstrap = Bootstrap(
         cluster_name=cluster,
-        node_labels={**copied, labels.POOL: claim.spec.pool, labels.CAPACITY_TYPE: claim.spec.capacity_type},
+        node_labels={
+            **template.node_labels,
+            labels.POOL: claim.spec.pool,
+            labels.CAPACITY_TYPE: claim.spec.capacity_type,
+        },
         node_taints=(*template.taints, STANDBY_TAINT),
         images_to_pull=pre_warm.all_images,
         images_to_try=tuple(image for image in images_to_try if image not in pre_warm.all_images),

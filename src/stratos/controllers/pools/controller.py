@@ -26,6 +26,7 @@ from stratos.controllers.pools.look import Lookout
 from stratos.controllers.pools.metrics import PoolMetrics
 from stratos.controllers.pools.setbacks import Setbacks
 from stratos.kube.cache import Cache, CacheEvent, Change
+from stratos.kube.codec import merge_patch
 from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.kube.recorder import EventRecorder
 from stratos.planning.pools.members import Mark, NewClaim, PoolEvent, PoolPlan, Wish, is_under_way
@@ -269,11 +270,9 @@ class _Pools:
         old = before.last_reconcile_time is None or self._clock.now() >= before.last_reconcile_time + interval
         if not old and _without_time(before) == _without_time(status):
             return
-        known, new = msgspec.to_builtins(before), msgspec.to_builtins(status)
-        change = {name: value for name, value in new.items() if known.get(name) != value}
-        change |= dict.fromkeys(name for name in known if name not in new)
+        patch = {"status": merge_patch(before, status)}
         try:
-            written = await self._client.patch(NODE_POOL, pool.metadata.name, {"status": change}, subresource="status")
+            written = await self._client.patch(NODE_POOL, pool.metadata.name, patch, subresource="status")
         except NotFound:
             return
         self._seen.pools.observe(written)

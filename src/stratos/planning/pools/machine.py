@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
 from stratos.apis.meta import find_condition, with_condition
+from stratos.apis.node import Taint
 from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeClaimStatus, NodeState, Wanted
 from stratos.planning.pools.draft import ASLEEP, UNKNOWN_GRACE, UP, Draft
 from stratos.planning.pools.drain import workload_pods
@@ -173,7 +173,7 @@ def _serve(draft: Draft) -> MachinePlan:
     return draft.plan("its node to be ready", draft.seconds_until(started + STARTUP_TAINT_LIMIT) or None)
 
 
-def _lifted_startup_taints(draft: Draft) -> tuple[Any, ...]:
+def _lifted_startup_taints(draft: Draft) -> tuple[Taint, ...]:
     return draft.template.startup_taints if draft.template.startup_taint_removal == "WhenNetworkReady" else ()
 
 

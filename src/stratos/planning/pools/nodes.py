@@ -16,7 +16,6 @@ from stratos.apis.nodepool import PoolTemplate
 STANDBY_TAINT = Taint(key=labels.STANDBY_TAINT, effect="NoExecute")
 NOT_READY_TAINT = Taint(key=labels.NOT_READY_TAINT, effect="NoSchedule", value="true")
 
-_OWN_PREFIX = "stratos.sh/"
 _NETWORK_UP_REASONS = ("CiliumIsUp", "CalicoIsUp")
 
 
@@ -79,7 +78,6 @@ def shape_node(
 
 
 def _labels(claim: NodeClaim, status: NodeClaimStatus, template: PoolTemplate) -> dict[str, str]:
-    copied = {key: value for key, value in template.labels.items() if not key.startswith(_OWN_PREFIX)}
     own = {
         labels.POOL: claim.spec.pool,
         labels.INSTANCE_ID: status.instance_id,
@@ -88,7 +86,7 @@ def _labels(claim: NodeClaim, status: NodeClaimStatus, template: PoolTemplate) -
     if status.state is not None and status.state_since is not None:
         own[labels.STATE] = status.state
         own[labels.STATE_SINCE] = str(int(status.state_since.timestamp()))
-    return copied | own
+    return template.node_labels | own
 
 
 def _annotations(claim: NodeClaim, status: NodeClaimStatus) -> dict[str, str | None]:

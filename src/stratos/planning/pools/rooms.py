@@ -20,7 +20,6 @@ from stratos.planning.scheduling.placement import PlacedPod
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
 from stratos.snapshot.pool import LaunchShape
 
-_OWN_PREFIX = "stratos.sh/"
 _PASSING_KEYS = frozenset(
     f"node.kubernetes.io/{name}" for name in ("not-ready", "unreachable", "unschedulable", "network-unavailable")
 )
@@ -38,9 +37,8 @@ class Room:
 
 def node_labels(pool: NodePool) -> dict[str, str]:
     """What every node of the pool carries because of the pool."""
-    template = pool.spec.template
-    copied = {key: value for key, value in template.labels.items() if not key.startswith(_OWN_PREFIX)}
-    return copied | {labels.POOL: pool.metadata.name, labels.STATE: "running", labels.CAPACITY_TYPE: "on-demand"}
+    own = {labels.POOL: pool.metadata.name, labels.STATE: "running", labels.CAPACITY_TYPE: "on-demand"}
+    return pool.spec.template.node_labels | own
 
 
 def future_node(pool: NodePool, shape: LaunchShape, name: str, zone: str) -> NodeDescription:
