@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stratos.apis import labels
-from stratos.apis.meta import find_condition
+from stratos.apis.daemonset import DaemonSet, DaemonSetSpec
+from stratos.apis.meta import ObjectMeta, find_condition
 from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
+from stratos.apis.pod import Affinity, LabelSelectorSpec, PodAffinity, PodAffinityTerm
 from stratos.planning.pools.members import PoolPlan
 from stratos.planning.pools.pool import plan_pool
+from stratos.snapshot.cluster import ClusterSnapshot
 from stratos.snapshot.pool import ClassProblem
 from stratos.testing.pool_builders import NOW, a_look, a_machine, a_pod, a_pool, a_shape
 
@@ -42,6 +45,29 @@ def condition(plan: PoolPlan, type_: str) -> tuple[str, str]:
 
 def promised_to(*pods: str, **more: Any) -> Decision:
     return Decision(reason="ScaleUp", message="", at=NOW - timedelta(seconds=5), pods=pods, **more)
+
+
+def test_daemon_pods_that_stayed_on_a_parked_node_take_their_room_once() -> None:
+    """When pods look at other pods, the whole cluster is looked at, and the parked nodes with what is on them too."""
+    agent = a_pod("agent", node="node-s", owner="DaemonSet", phase="Running", cpu="1500m")
+    container = {"name": "main", "resources": {"requests": {"cpu": "1500m"}}}
+    daemon_set = DaemonSet(
+        metadata=ObjectMeta(name="agent-owner", namespace="default"),
+        spec=DaemonSetSpec(template={"metadata": {}, "spec": {"containers": [container]}}),
+    )
+    term = PodAffinityTerm(topology_key=labels.HOSTNAME, label_selector=LabelSelectorSpec(match_labels={"app": "web"}))
+    web = a_pod("web", cpu="2200m", labels_={"app": "web"}, selector={labels.POOL: "ci"})
+    apart = Affinity(pod_anti_affinity=PodAffinity(required=(term,)))
+    web = msgspec.structs.replace(web, spec=msgspec.structs.replace(web.spec, affinity=apart))
+    parked = a_machine("s", state=S, pods=[agent])
+    assert parked.node is not None
+    cluster = ClusterSnapshot(NOW, (parked.node,), (agent, web), {"default": {}})
+
+    plan = plan_pool(
+        a_look(a_pool(size=1, standby=1), parked, waiting=[web], daemon_sets=(daemon_set,), cluster=cluster)
+    )
+
+    assert woken(plan) == ["s"]
 
 
 # Filling

@@ -20,6 +20,7 @@ from stratos.apis.pod import Pod
 from stratos.base.words import counted
 from stratos.planning.pools import members
 from stratos.planning.pools.daemons import Daemons, compile_daemons
+from stratos.planning.pools.drain import belongs_to_node
 from stratos.planning.pools.members import NewClaim, Wish
 from stratos.planning.pools.rooms import Room, furnish, future_node, serving_node
 from stratos.planning.pools.sizing import demand_of, fit
@@ -109,7 +110,9 @@ def room_of(look: PoolSnapshot, machine: PoolMachine, daemons: Daemons) -> Room 
     if machine.node is not None:
         node = serving_node(look.pool, machine.node, look.shape)
         serving = members.state(machine) in (NodeState.RUNNING, NodeState.TERMINATING)
-        return furnish(claim.metadata.name, node, daemons, machine.pods if serving else ())
+        # What belongs to a node stays on it while it is closed; the rest is on its way out.
+        staying = machine.pods if serving else tuple(pod for pod in machine.pods if belongs_to_node(pod))
+        return furnish(claim.metadata.name, node, daemons, staying)
     if look.shape is None:
         return None
     node = future_node(look.pool, look.shape, claim.metadata.name, claim.status.zone or claim.spec.zone)
