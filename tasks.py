@@ -31,7 +31,7 @@ def task(function: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
 
 def run(*command: str | Path, **extra_environment: str) -> None:
     """Run a command of the environment, in the project's folder; its failure is ours."""
-    print("$", *command, flush=True)
+    print("$", *command, file=sys.stderr, flush=True)
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **extra_environment}
     result = subprocess.run([str(part) for part in command], cwd=ROOT, env=environment, check=False)
     if result.returncode:
@@ -43,7 +43,7 @@ def set_up() -> None:
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == wanted:
         return
-    print("setting up .venv …", flush=True)
+    print("setting up .venv …", file=sys.stderr, flush=True)
     shutil.rmtree(VENV, ignore_errors=True)
     pip: list[str | Path]
     if subprocess.run([sys.executable, "-m", "venv", VENV], check=False, capture_output=True).returncode == 0:
