@@ -61,7 +61,6 @@ class ApiServer:
         observed: ObservedObjects,
         service_account_tokens: ServiceAccountTokens | None = None,
         metrics: CollectorRegistry | None = None,
-        bookmark_seconds: float = 60.0,
     ) -> None:
         self._storage = storage
         self._observed = observed
@@ -80,7 +79,7 @@ class ApiServer:
             TokenRequests(reader, service_account_tokens),
             Finalizer(writer),
         )
-        watcher = Watcher(storage, bookmark_seconds)
+        watcher = Watcher(storage)
         reviews = Reviews(authenticator, authorizer, clock)
         resources = ResourceEndpoint(self.registry, reader, watcher, writer, deleter, subresources, reviews, clock)
         request_metrics = RequestMetrics(metrics or CollectorRegistry())

@@ -26,10 +26,9 @@ _CHUNK_BYTES = 256 * 1024
 class AiohttpTransport:
     """Opens its connections when first used, in the loop that uses it."""
 
-    def __init__(self, access: ClusterAccess, *, clock: Clock, user_agent: str = "stratos") -> None:
+    def __init__(self, access: ClusterAccess, *, clock: Clock) -> None:
         self._access = access
         self._credentials = credentials_for(access, clock=clock)
-        self._user_agent = user_agent
         self._ssl = _ssl_context(access) if access.server.startswith("https://") else None
         self._session: aiohttp.ClientSession | None = None
 
@@ -115,7 +114,7 @@ class AiohttpTransport:
             connector = aiohttp.TCPConnector(limit=0, ssl=self._ssl if self._ssl is not None else True)
             self._session = aiohttp.ClientSession(
                 connector=connector,
-                headers={"user-agent": self._user_agent, "accept-encoding": "gzip"},
+                headers={"user-agent": "stratos", "accept-encoding": "gzip"},
                 trust_env=True,
                 auto_decompress=True,
                 read_bufsize=_CHUNK_BYTES,

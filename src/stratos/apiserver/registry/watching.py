@@ -24,6 +24,7 @@ from stratos.base.errors import Expired
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 _INITIAL_EVENTS_AT_ONCE = 500
+_BOOKMARK_SECONDS = 60.0  # how often a quiet watch is told the revision it may resume from
 
 
 class EventType(StrEnum):
@@ -74,11 +75,10 @@ def event_line(type_: EventType, obj: bytes) -> bytes:
 
 
 class Watcher:
-    """Opens watches. ``bookmark_seconds`` is how often a quiet one is told the revision it may resume from."""
+    """Opens watches."""
 
-    def __init__(self, storage: Storage, bookmark_seconds: float = 60.0) -> None:
+    def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._bookmark_seconds = bookmark_seconds
         self._change = lru_cache(maxsize=1024)(Change)
 
     def watch(self, target: Target, options: WatchOptions) -> AsyncGenerator[Sequence[WatchEvent], None]:
@@ -124,7 +124,7 @@ class Watcher:
         """Live events; ``told`` is the newest revision the watcher knows of."""
         time = asyncio.get_running_loop().time
         end = None if options.timeout_seconds is None else time() + options.timeout_seconds
-        next_bookmark = time() + self._bookmark_seconds if options.bookmarks else None
+        next_bookmark = time() + _BOOKMARK_SECONDS if options.bookmarks else None
         while True:
             deadline = min((moment for moment in (end, next_bookmark) if moment is not None), default=None)
             try:
@@ -132,7 +132,7 @@ class Watcher:
                     events = await watch.next()
             except TimeoutError:
                 if next_bookmark is not None and time() >= next_bookmark:
-                    next_bookmark = time() + self._bookmark_seconds
+                    next_bookmark = time() + _BOOKMARK_SECONDS
                     if watch.idle and self._storage.revision > told:
                         told = self._storage.revision
                         yield [_bookmark(resource, told)]

@@ -23,6 +23,9 @@ from stratos.kube.controller import Manager
 from stratos.providers.contract import Machine, Provider
 from stratos.telemetry.logs import get_logger
 
+_INTERVAL_SECONDS = 60.0
+_GRACE = timedelta(minutes=2)
+
 log = get_logger(__name__)
 
 
@@ -31,24 +34,13 @@ class Inventory:
 
     name = "inventory"
 
-    def __init__(
-        self,
-        manager: Manager,
-        provider: Provider,
-        *,
-        clock: Clock,
-        cluster_name: str,
-        interval_seconds: float = 60.0,
-        grace_seconds: float = 120.0,
-    ) -> None:
+    def __init__(self, manager: Manager, provider: Provider, *, clock: Clock, cluster_name: str) -> None:
         self._client = manager.client
         self._claims = manager.cache(NODE_CLAIM)
         self._nodes = manager.cache(NODE)
         self._provider = provider
         self._clock = clock
         self._cluster_name = cluster_name
-        self._interval_seconds = interval_seconds
-        self._grace = timedelta(seconds=grace_seconds)
 
     async def run(self) -> None:
         while True:
@@ -56,7 +48,7 @@ class Inventory:
                 await self.survey()
             except StratosError as error:
                 log.warning("survey failed", provider=self._provider.name, reason=error.message)
-            await asyncio.sleep(self._interval_seconds)
+            await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def survey(self) -> tuple[str, ...]:
         """End what has no claim; the ids of the machines ended."""
@@ -65,7 +57,7 @@ class Inventory:
         machines = await self._provider.list_by_tags(tags)
         await self._delete_forsaken_nodes(machines)
         for machine in machines:
-            old_enough = self._clock.now() >= machine.launched_at + self._grace
+            old_enough = self._clock.now() >= machine.launched_at + _GRACE
             if not machine.state.gone and old_enough and not await self._is_claimed(machine):
                 log.warning(
                     "machine without a claim is terminated", machine=machine.id, pool=machine.tags.get(labels.TAG_POOL)
@@ -98,7 +90,7 @@ class Inventory:
         kept |= {claim.status.provider_id for claim in self._claims}
         for node in self._nodes.list():
             created_at = node.metadata.creation_timestamp
-            old_enough = created_at is not None and self._clock.now() >= created_at + self._grace
+            old_enough = created_at is not None and self._clock.now() >= created_at + _GRACE
             if labels.POOL in node.metadata.labels and old_enough and node.spec.provider_id not in kept:
                 log.warning("node without a machine is deleted", node=node.metadata.name)
                 await self._delete_node(node)

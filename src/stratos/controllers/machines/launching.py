@@ -23,17 +23,16 @@ from stratos.providers.contract import (
     ResolvedNodeClass,
 )
 
+_FRESH_SECONDS = 60.0  # classes change in the cloud too
+
 
 class ClassBook:
     """What classes mean in the cloud, looked up at most once in a while for each version of a class."""
 
-    def __init__(
-        self, provider: Provider, caches: dict[str, Cache[KubeObject]], *, clock: Clock, fresh_seconds: float = 60.0
-    ) -> None:
+    def __init__(self, provider: Provider, caches: dict[str, Cache[KubeObject]], *, clock: Clock) -> None:
         self._provider = provider
         self._caches = caches
         self._clock = clock
-        self._fresh_seconds = fresh_seconds
         self._known: dict[str, _Entry] = {}
 
     def get(self, claim: NodeClaim) -> KubeObject:
@@ -50,7 +49,7 @@ class ClassBook:
         version = f"{written.metadata.uid}/{written.metadata.generation}"
         now = self._clock.monotonic()
         known = self._known.get(version)
-        if known is None or now >= known.at + self._fresh_seconds:
+        if known is None or now >= known.at + _FRESH_SECONDS:
             known = self._known[version] = _Entry(await self._provider.resolve(written), now)
         return known.resolved
 
