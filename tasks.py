@@ -43,6 +43,8 @@ def set_up() -> None:
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == wanted:
         return
+    if VENV.exists() and not STAMP.exists():
+        sys.exit(f"{VENV} is not of our making; move it away, and run this again")
     print("setting up .venv …", file=sys.stderr, flush=True)
     shutil.rmtree(VENV, ignore_errors=True)
     pip: list[str | Path]
@@ -52,6 +54,7 @@ def set_up() -> None:
         shutil.rmtree(VENV, ignore_errors=True)
         run(sys.executable, "-m", "venv", "--without-pip", VENV)
         pip = [sys.executable, "-m", "pip", "--python", BIN / "python"]
+    STAMP.write_text("unfinished")
     run(*pip, "install", "--quiet", "--require-hashes", "--requirement", LOCK)
     run(*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
     STAMP.write_text(wanted)
