@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
+from kube.embedded import EverybodyMayDoAnything
 from stratos.apis.lease import LEASE
 from stratos.apis.meta import Kind, KubeObject
 from stratos.apis.node import NODE, Node
 from stratos.apis.pod import POD, Pod
-from stratos.apiserver.admission.contract import AdmissionRequest
-from stratos.apiserver.auth.contract import SYSTEM_MASTERS, Attributes, Credentials, Decision, User
 from stratos.apiserver.observed import ObservedObjects
 from stratos.apiserver.server import ApiServer
 from stratos.apiserver.storage.memory import open_memory
@@ -40,25 +39,6 @@ STOP_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
 _BY_NODE = "node"
 _SEED = 7
-
-
-class _Anyone:
-    """Everybody is an administrator here."""
-
-    def authenticate(self, credentials: Credentials) -> User | None:
-        return User("test", groups=(SYSTEM_MASTERS,))
-
-    def authorize(self, attributes: Attributes) -> Decision:
-        return Decision(True)
-
-    def rules_for(self, user: User, namespace: str) -> Sequence[Mapping[str, Any]]:
-        return ()
-
-    async def mutate(self, request: AdmissionRequest) -> None:
-        return None
-
-    async def validate(self, request: AdmissionRequest) -> None:
-        return None
 
 
 class SmallCluster:
@@ -298,7 +278,7 @@ async def small_cluster(
     *nodes: str, lose_one_write_in: int = 0, hear_late_seconds: float = 0.0
 ) -> AsyncIterator[SmallCluster]:
     clock, rng = VirtualClock(), random.Random(_SEED)
-    anyone = _Anyone()
+    anyone = EverybodyMayDoAnything()
     server = ApiServer(
         storage=open_memory(),
         clock=clock,

@@ -7,13 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from kube.embedded import EverybodyMayDoAnything
 from stratos.apis.event import EVENT, Event
 from stratos.apis.meta import Condition, find_condition
 from stratos.apis.node import NODE
 from stratos.apis.persistentvolume import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 from stratos.apis.pod import POD, Pod
-from stratos.apiserver.admission.contract import AdmissionRequest
-from stratos.apiserver.auth.contract import SYSTEM_MASTERS, Attributes, Credentials, Decision, User
 from stratos.apiserver.observed import ObservedObjects
 from stratos.apiserver.server import ApiServer
 from stratos.apiserver.storage.memory import open_memory
@@ -26,25 +25,6 @@ from stratos.testing.virtual_time import VirtualClock
 from stratos.workloads.scheduler.scheduler import add_scheduler
 
 STOP_SECONDS = 3.0
-
-
-class _Anyone:
-    """Everybody is an administrator here."""
-
-    def authenticate(self, credentials: Credentials) -> User | None:
-        return User("test", groups=(SYSTEM_MASTERS,))
-
-    def authorize(self, attributes: Attributes) -> Decision:
-        return Decision(True)
-
-    def rules_for(self, user: User, namespace: str) -> Sequence[Mapping[str, Any]]:
-        return ()
-
-    async def mutate(self, request: AdmissionRequest) -> None:
-        return None
-
-    async def validate(self, request: AdmissionRequest) -> None:
-        return None
 
 
 @dataclass
@@ -124,7 +104,7 @@ def scheduled_condition(pod: Pod) -> Condition:
 async def scheduled_cluster() -> AsyncIterator[ScheduledCluster]:
     clock, rng = VirtualClock(), random.Random(7)
     ids = SeededIds(rng)
-    anyone = _Anyone()
+    anyone = EverybodyMayDoAnything()
     server = ApiServer(
         storage=open_memory(),
         clock=clock,
