@@ -33,7 +33,7 @@ def test_a_slice_of_a_gpu_is_one_device_to_its_machine() -> None:
     """A pod asks for whole devices: an eighth of one must not round down to none."""
     gpu = US_EAST.instance_type("g6f.large").gpu
 
-    assert gpu is not None and gpu.count == 1 and gpu.memory_gib < 3
+    assert gpu is not None and gpu.devices == 1 and gpu.memory_gib < 3
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from stratos.apis.awsnodeclass import AWS_NODE_CLASS
 from stratos.apis.meta import Condition, Kind, KubeObject
 from stratos.apis.nodeclaim import NODE_CLAIM
 from stratos.apis.nodepool import NODE_POOL
+from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.apis.simnodeclass import SIM_NODE_CLASS
 from stratos.base.errors import StratosError
 
@@ -61,10 +62,25 @@ CUSTOM_KINDS: tuple[CustomKind, ...] = (
         ),
     ),
     CustomKind(
+        NODE_TEMPLATE,
+        ("nt",),
+        (
+            PrinterColumn("Strategy", ".spec.strategy"),
+            PrinterColumn("Types", ".status.matchingTypes", "integer"),
+            PrinterColumn("Cheapest", ".status.cheapestType"),
+            PrinterColumn("Nodes", ".status.nodes", "integer"),
+            PrinterColumn("$/h", ".status.costUSDPerHour", "number"),
+            PrinterColumn("Default", ".spec.isDefault", "boolean", priority=1),
+            PrinterColumn("Ready", _READY),
+            _AGE,
+        ),
+    ),
+    CustomKind(
         NODE_CLAIM,
         ("nclaim",),
         (
             PrinterColumn("Pool", ".spec.pool"),
+            PrinterColumn("Template", ".spec.template"),
             PrinterColumn("Wanted", ".spec.wanted"),
             PrinterColumn("State", ".status.state"),
             PrinterColumn("Type", ".status.instanceType"),

@@ -9,6 +9,7 @@ GROUP = "stratos.sh"
 
 # Labels of nodes
 POOL = "stratos.sh/pool"  # the node's NodePool; claims bear it too, and pods select their pool by it
+TEMPLATE = "stratos.sh/template"  # the node's NodeTemplate; claims bear it too, and pods select their template by it
 STATE = "stratos.sh/state"  # where the machine is in its life: warmup, standby, running, terminating
 STATE_SINCE = "stratos.sh/state-since"  # when it entered that state, in unix seconds
 INSTANCE_ID = "stratos.sh/instance-id"  # the machine, as the cloud calls it

@@ -13,9 +13,10 @@ from typing import Annotated
 
 import msgspec
 
-from stratos.apis.fields import Count, NonEmpty, described
+from stratos.apis.fields import Count, Duration, described, rules
 from stratos.apis.labels import GROUP
 from stratos.apis.meta import Condition, Kind, KubeObject, Struct, find_condition, is_condition_true
+from stratos.apis.node import Taint
 from stratos.apis.nodepool import NodeClassRef
 
 
@@ -60,13 +61,32 @@ class Decision(Struct):
     rejected: Annotated[tuple[str, ...], described("What was considered and not chosen, and why.")] = ()
 
 
+class NodeSettings(Struct):
+    """How the node of a template's machine looks. Kept here, so that edits of the template touch only new nodes."""
+
+    labels: dict[str, str] = {}
+    taints: tuple[Taint, ...] = ()
+    startup_taints: Annotated[tuple[Taint, ...], described("Placed at the start; somebody else removes them.")] = ()
+    max_pods: int | None = None
+    join_timeout: Annotated[Duration, described("A machine that has not joined by then is given up.")] = "10m"
+    drain_timeout: Annotated[Duration, described("How long evicting its pods may take.")] = "5m"
+
+
 class NodeClaimSpec(Struct):
-    pool: Annotated[NonEmpty, described("The NodePool this machine belongs to.")]
     node_class_ref: Annotated[NodeClassRef, described("The class that launches it.")]
     wanted: Annotated[Wanted, described("What the machine should come to.")]
+    pool: Annotated[str, described("The NodePool this machine belongs to. Empty: none, see template.")] = ""
+    template: Annotated[str, described("The NodeTemplate it was made from. Empty: none, see pool.")] = ""
     wakes: Annotated[Count, described("How often it has been woken; with the uid, the token of a start.")] = 0
+    instance_type: Annotated[str, described("What to launch. Empty: the type of the class.")] = ""
     capacity_type: Annotated[str, described("on-demand or spot.")] = "on-demand"
-    zone: Annotated[str, described("The zone to try first. Empty: any.")] = ""
+    zone: Annotated[
+        str, described("For a template's machine the only zone, for a pool's the one to try first. Empty: any.")
+    ] = ""
+    price_usd_per_hour: Annotated[float | None, described("The price it was chosen for, in US dollars per hour.")] = (
+        msgspec.field(default=None, name="priceUSDPerHour")
+    )
+    node: Annotated[NodeSettings | None, described("How the node of a template's machine looks.")] = None
     decision: Annotated[Decision | None, described("Why the wish is what it is.")] = None
 
 
@@ -94,7 +114,15 @@ class NodeClaimStatus(Struct):
 
 
 class NodeClaim(KubeObject, kw_only=True):
-    spec: NodeClaimSpec
+    spec: Annotated[
+        NodeClaimSpec,
+        rules(
+            (
+                "(has(self.pool) && self.pool != '') != (has(self.template) && self.template != '')",
+                "exactly one of pool and template is needed",
+            )
+        ),
+    ]
     status: NodeClaimStatus = NodeClaimStatus()
 
     @property

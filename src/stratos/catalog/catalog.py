@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import difflib
 import gzip
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -112,7 +111,7 @@ def _gpu(row: Mapping[str, str]) -> Gpu | None:
     return Gpu(
         manufacturer=row["gpu_manufacturer"].lower(),
         sku=row["gpu_sku"],
-        count=math.ceil(count),  # a share of a device is shown to the machine as one smaller device
+        count=count,
         memory_gib=float(row["gpu_memory_gib"] or 0),
     )
 

@@ -42,7 +42,7 @@ def node_capacity(
         "pods": instance_type.max_pods if max_pods is None else max_pods,
     }
     if instance_type.gpu:
-        capacity[instance_type.gpu.resource] = instance_type.gpu.count
+        capacity[instance_type.gpu.resource] = instance_type.gpu.devices
     return capacity
 
 

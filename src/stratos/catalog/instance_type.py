@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,13 +18,23 @@ class CapacityType(StrEnum):
 class Gpu:
     manufacturer: str  # nvidia, amd, …: the first part of the resource name
     sku: str
-    count: int
+    count: float  # below 1: a share of one device
     memory_gib: float  # of one device; 0 when the catalog does not know
 
     @property
     def resource(self) -> str:
         """The extended resource under which the device plugin of its maker reports it."""
         return f"{self.manufacturer}.com/gpu"
+
+    @property
+    def is_fractional(self) -> bool:
+        """A share of a device: it never serves a pod that asks for a whole one."""
+        return self.count < 1
+
+    @property
+    def devices(self) -> int:
+        """What the node shows: the share of a device looks like one smaller device to the machine."""
+        return math.ceil(self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,7 @@ class InstanceType:
     network_gbps: float = 0.0
     burstable: bool = False
     bare_metal: bool = False
+    lifecycle: str = "current"  # or "previous": still sold, no longer the cloud's first choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +59,4 @@ class Offering:
     zone: str
     capacity_type: CapacityType
     price_usd_per_hour: float
+    interruption_bucket: int | None = None  # of spot: 0 below 5 %, 1 to 10, 2 to 15, 3 to 20, 4 above; None: not known

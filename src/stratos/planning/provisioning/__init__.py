@@ -1,0 +1,4 @@
+"""Which machines, from which template, for the pods that wait: constraints in, claims out.
+
+`packing` decides what is cheapest. Here it is decided what may be bought at all, for whom, and how much of it.
+"""
