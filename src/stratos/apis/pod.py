@@ -145,6 +145,7 @@ class PodSpec(Struct):
     topology_spread_constraints: tuple[TopologySpreadConstraint, ...] | None = None
     scheduling_gates: tuple[SchedulingGate, ...] | None = None
     overhead: dict[str, str | int | float] | None = None
+    resources: ResourceRequirements | None = None  # of the pod as a whole
     priority: int | None = None
     priority_class_name: str = ""
     preemption_policy: str = "PreemptLowerPriority"

@@ -173,22 +173,33 @@ def _resources(pod: Pod, node: Node, world: World) -> Iterator[str]:
 
 def _resource_names(pod: Pod) -> set[str]:
     containers = (*pod.spec.containers, *(pod.spec.init_containers or ()))
-    return {name for container in containers for name in container.resources.requests or {}} | set(
-        pod.spec.overhead or {}
-    )
+    asking = [container.resources for container in containers]
+    if pod.spec.resources is not None:
+        asking.append(pod.spec.resources)
+    limited = pod.spec.resources.limits or {} if pod.spec.resources is not None else {}
+    return {name for resources in asking for name in resources.requests or {}} | {*limited, *(pod.spec.overhead or {})}
 
 
 def _requested(pod: Pod, resource: str) -> int:
     def of(container: Container) -> int:
         return resource_amount(resource, (container.resources.requests or {}).get(resource, 0))
 
+    overhead = resource_amount(resource, (pod.spec.overhead or {}).get(resource, 0))
+    of_the_pod = pod.spec.resources.requests or {} if pod.spec.resources is not None else {}
+    if resource in of_the_pod:
+        return resource_amount(resource, of_the_pod[resource]) + overhead
     inits = pod.spec.init_containers or ()
+    limited = pod.spec.resources.limits or {} if pod.spec.resources is not None else {}
+    if resource in limited and not any(
+        resource in (container.resources.requests or {}) for container in (*pod.spec.containers, *inits)
+    ):
+        return resource_amount(resource, limited[resource]) + overhead
     sidecars = [container for container in inits if container.restart_policy == "Always"]
     phases = [sum(of(container) for container in (*pod.spec.containers, *sidecars))]
     for position, container in enumerate(inits):
         started = [earlier for earlier in inits[:position] if earlier.restart_policy == "Always"]
         phases.append(of(container) + sum(of(sidecar) for sidecar in started))
-    return max(phases) + resource_amount(resource, (pod.spec.overhead or {}).get(resource, 0))
+    return max(phases) + overhead
 
 
 def _label_selector_holds(selector: LabelSelectorSpec | None, labels: Mapping[str, str]) -> bool:

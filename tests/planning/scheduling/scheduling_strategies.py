@@ -165,6 +165,7 @@ def pods(draw: st.DrawFn, name: str) -> Pod:
         Affinity, node_affinity=node_affinities, pod_affinity=pod_affinities, pod_anti_affinity=pod_affinities
     )
     overheads: list[dict[str, str | int | float] | None] = [None, None, {"cpu": "500m"}]
+    wholes = [None, None, None, ResourceRequirements(requests={"cpu": "1500m"}, limits={"memory": "1Gi"})]
     spec = PodSpec(
         containers=tuple(
             Container(ports=each.ports, resources=each.resources)
@@ -175,6 +176,7 @@ def pods(draw: st.DrawFn, name: str) -> Pod:
             for each in draw(st.lists(containers, max_size=2 if fancy else 0))
         ),
         overhead=draw(st.sampled_from(overheads)),
+        resources=draw(st.sampled_from(wholes)),
         node_selector=draw(st.sampled_from([None, None, {"topology.kubernetes.io/zone": "a"}])),
         tolerations=draw(st.lists(tolerations, max_size=2).map(tuple)),
         affinity=draw(affinity) if fancy else None,

@@ -87,6 +87,15 @@ def test_a_limit_without_a_request_is_a_request() -> None:
     assert effective_requests(PodSpec(containers=(container,))) == {"cpu": 1000, "memory": GIB}
 
 
+def test_what_a_pod_requests_as_a_whole_stands_for_its_containers() -> None:
+    """Resources that are not named for the whole pod are still the sum of its containers'."""
+    container = Container(resources=ResourceRequirements(requests={"cpu": "1", "memory": "1Gi"}))
+    whole = ResourceRequirements(requests={"cpu": "3"})
+    spec = PodSpec(containers=(container, container), resources=whole, overhead={"cpu": "250m"})
+
+    assert effective_requests(spec) == {"cpu": 3250, "memory": 2 * GIB}
+
+
 def test_every_resource_that_is_short_is_named() -> None:
     cluster = a_cluster(a_node("small", cpu=1000, memory=GIB, pods=1), a_node("full", pods=1))
     place(cluster, a_pod("other", requests={"cpu": "500m"}), "small")

@@ -17,8 +17,8 @@ ASSUMED_WHEN_SCORING: Mapping[str, int] = {"cpu": 100, "memory": 200 * 1024 * 10
 def effective_requests(spec: PodSpec, *, assumed: Mapping[str, int] | None = None) -> Amounts:
     """What the node must have free: containers and sidecars together, or the hungriest init container, plus overhead.
 
-    ``assumed`` stands in for requests that a container does not make. Raises `Invalid` naming the field when an
-    amount is not a quantity.
+    What the pod requests as a whole takes the place of what its containers add up to. ``assumed`` stands in for
+    requests that a container does not make. Raises `Invalid` naming the field when an amount is not a quantity.
     """
     assumed = assumed or {}
     running: Amounts = {}
@@ -37,6 +37,10 @@ def effective_requests(spec: PodSpec, *, assumed: Mapping[str, int] | None = Non
             _add(needs, sidecars)
             _raise_to(peak, needs)
     _raise_to(running, peak)
+    if spec.resources:
+        running |= _amounts(spec.resources.requests or {}, "spec.resources.requests")
+        for resource, limit in _amounts(spec.resources.limits or {}, "spec.resources.limits").items():
+            running.setdefault(resource, limit)
     if spec.overhead:
         _add(running, _amounts(spec.overhead, "spec.overhead"))
     return running
