@@ -10,10 +10,10 @@ from stratos.apis import labels
 from stratos.apis.nodeclaim import NodeState, Wanted
 from stratos.apis.pod import Pod
 from stratos.planning.pools import members
-from stratos.planning.pools.daemons import Daemons, compile_daemons
 from stratos.planning.pools.matching import PoolOffer
 from stratos.planning.pools.rooms import free_amounts, furnish, future_node, node_labels, serving_node
 from stratos.planning.pools.scale_up import launches_allowed, promises, room_of, waking_order
+from stratos.planning.scheduling.daemons import Daemons, compile_daemons
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.requirements import PodRequirements
 from stratos.snapshot.pool import PoolSnapshot

@@ -13,8 +13,8 @@ from stratos.apis import labels
 from stratos.apis.node import Node
 from stratos.apis.nodepool import NodePool, PoolTemplate
 from stratos.apis.pod import Pod
-from stratos.planning.pools.daemons import Daemons, daemons_on
 from stratos.planning.pools.nodes import NOT_READY_TAINT, STANDBY_TAINT
+from stratos.planning.scheduling.daemons import Daemons, daemons_on
 from stratos.planning.scheduling.nodes import NodeDescription, describe_node
 from stratos.planning.scheduling.placement import PlacedPod
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of

@@ -19,11 +19,11 @@ from stratos.apis.nodepool import PodAssignment
 from stratos.apis.pod import Pod
 from stratos.base.words import counted
 from stratos.planning.pools import members
-from stratos.planning.pools.daemons import Daemons, compile_daemons
 from stratos.planning.pools.drain import belongs_to_node
 from stratos.planning.pools.members import NewClaim, Wish
 from stratos.planning.pools.rooms import Room, furnish, future_node, serving_node
 from stratos.planning.pools.sizing import demand_of, fit
+from stratos.planning.scheduling.daemons import Daemons, compile_daemons
 from stratos.planning.scheduling.requirements import PodRequirements
 from stratos.snapshot.pool import PoolMachine, PoolSnapshot
 

@@ -9,12 +9,12 @@ from stratos.apis.meta import find_condition, is_condition_true
 from stratos.apis.nodeclaim import ClaimCondition, NodeState, Wanted
 from stratos.apis.nodepool import NodePoolSpec
 from stratos.base.duration import format_duration, parse_duration_seconds
-from stratos.planning.pools.daemons import compile_daemons, daemons_on
 from stratos.planning.pools.draft import UP, Draft
 from stratos.planning.pools.endings import end, now_standby, stop
 from stratos.planning.pools.nodes import STANDBY_TAINT, Role, has_taint, is_network_up, is_node_ready
 from stratos.planning.pools.rooms import settled_node
 from stratos.planning.pools.steps import MachinePlan, Tell
+from stratos.planning.scheduling.daemons import compile_daemons, daemons_on
 from stratos.snapshot.machine import MachineState
 
 
