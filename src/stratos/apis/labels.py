@@ -14,6 +14,16 @@ STATE = "stratos.sh/state"  # where the machine is in its life: warmup, standby,
 STATE_SINCE = "stratos.sh/state-since"  # when it entered that state, in unix seconds
 INSTANCE_ID = "stratos.sh/instance-id"  # the machine, as the cloud calls it
 CAPACITY_TYPE = "stratos.sh/capacity-type"  # on-demand or spot
+SPOT_FALLBACK = "stratos.sh/spot-fallback"  # "true": an on-demand node that stands in for spot
+PACKING = "stratos.sh/packing"  # how its template filled it: optimal, bin-packing (shared) or bin-selection (selected)
+DEDICATED_GROUP = "stratos.sh/dedicated-group"  # the group of hosts of our own that the node is on
+
+# Labels of nodes that others gave the same meaning: written beside ours, and pods may select by either
+CREATED_BY = "node.elotl.co/created-by"  # luna: a template's node
+CAST_TEMPLATE = "scheduling.cast.ai/node-template"  # as stratos.sh/template
+CAST_SPOT = "scheduling.cast.ai/spot"  # "true": spot, or standing in for it
+CAST_ON_DEMAND = "scheduling.cast.ai/on-demand"  # "true": on-demand
+CAST_SPOT_FALLBACK = "scheduling.cast.ai/spot-fallback"  # as stratos.sh/spot-fallback
 
 # Annotations of nodes
 WARMUP_COMPLETED = "stratos.sh/warmup-completed"  # when the machine had been prepared
@@ -29,8 +39,28 @@ STANDBY_TAINT = "stratos.sh/standby"  # NoExecute, on standby machines, and on n
 # Conditions of nodes
 IMAGES_PULLED_CONDITION = "stratos.sh/ImagesPulled"  # from the host: the images it was asked to pull are on its disk
 
+# Annotations of pods: what kind of machine they want. `node.elotl.co/instance-…` means the same
+INSTANCE_FAMILY_INCLUSIONS = "stratos.sh/instance-family-inclusions"  # families, separated by commas: only these
+INSTANCE_FAMILY_EXCLUSIONS = "stratos.sh/instance-family-exclusions"  # none of these
+INSTANCE_TYPE_REGEXP = "stratos.sh/instance-type-regexp"  # types whose name this regular expression finds a match in
+INSTANCE_GPU_SKUS = "stratos.sh/instance-gpu-skus"  # any of these GPUs
+INSTANCE_MAX_GPUS = "stratos.sh/instance-max-gpus"  # GPUs of the machine, at most
+INSTANCE_MAX_COST = "stratos.sh/instance-max-cost"  # US dollars per hour that the machine may cost
+INSTANCE_OFFERINGS = "stratos.sh/instance-offerings"  # on-demand, spot or both, separated by commas
+
+# Annotations of pods: whether they are Stratos' to serve
+IGNORE = "stratos.sh/ignore"  # "true": no machine is got for the pod, whatever its labels say
+LUNA_IGNORE = "pod.elotl.co/ignore"  # the same
+
+# Scheduling gates of pods
+COST_ESTIMATE_GATE = "nodecostestimate"  # tell the pod, by an event, which machine it would get and at what price
+
 # Annotations of pods
+DO_NOT_EVICT = "stratos.sh/do-not-evict"  # "true": the pod is not evicted to save money or to renew its node
+LUNA_DO_NOT_EVICT = "pod.elotl.co/do-not-evict"  # the same
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"  # "true": leave the pod's node alone (others' word, understood here)
+SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"  # "false": as do-not-evict
+REMOVAL_DISABLED = "autoscaling.cast.ai/removal-disabled"  # "true": as do-not-evict; on nodes, as a label, too
 
 # Tags of machines
 TAG_MANAGED_BY = "managed-by"  # stratos
