@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from stratos.apis.node import Node
+from stratos.apis.persistentvolume import PersistentVolume, PersistentVolumeClaim
 from stratos.apis.pod import Pod
+from stratos.apis.storageclass import StorageClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +24,6 @@ class ClusterSnapshot:
     nodes: tuple[Node, ...]
     pods: tuple[Pod, ...]
     namespace_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    volume_claims: Mapping[str, PersistentVolumeClaim] = field(default_factory=dict)  # by namespace/name
+    volumes: Mapping[str, PersistentVolume] = field(default_factory=dict)
+    storage_classes: Mapping[str, StorageClass] = field(default_factory=dict)

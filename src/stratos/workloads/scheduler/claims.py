@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from stratos.apis.persistentvolume import (
     CSI_NODE,
@@ -13,12 +13,14 @@ from stratos.apis.persistentvolume import (
     PersistentVolumeClaim,
 )
 from stratos.apis.pod import POD, Pod
+from stratos.apis.storageclass import STORAGE_CLASS, StorageClass
 from stratos.kube.cache import CacheEvent
 from stratos.kube.controller import Manager
-from stratos.planning.scheduling.volumes import NO_VOLUMES, VolumeNeeds, attach_limits, volume_needs
+from stratos.planning.scheduling.volumes import VolumeNeeds, attach_limits, claim_keys, needs_of_pod
 
 _BY_CLAIM = "claim"
 _BY_VOLUME = "volume"
+_BY_CLASS = "class"
 
 
 class Claims:
@@ -29,37 +31,31 @@ class Claims:
     ) -> None:
         self._pod_affected = pod_affected
         self._node_affected = node_affected
-        self._pods = manager.cache(POD, indexes={_BY_CLAIM: _claim_keys})
-        self._claims = manager.cache(PERSISTENT_VOLUME_CLAIM, indexes={_BY_VOLUME: _volume_names})
+        self._pods = manager.cache(POD, indexes={_BY_CLAIM: claim_keys})
+        self._claims = manager.cache(
+            PERSISTENT_VOLUME_CLAIM, indexes={_BY_VOLUME: _volume_names, _BY_CLASS: _class_names}
+        )
         self._volumes = manager.cache(PERSISTENT_VOLUME)
+        self._classes = manager.cache(STORAGE_CLASS)
         self._csi_nodes = manager.cache(CSI_NODE)
         self._claims.subscribe(self._claim_changed)
         self._volumes.subscribe(self._volume_changed)
+        self._classes.subscribe(self._class_changed)
         self._csi_nodes.subscribe(self._csi_node_changed)
 
     def missing(self, pod: Pod) -> str | None:
         """The name of a claim that the pod uses and nobody has made."""
-        for key in _claim_keys(pod):
+        for key in claim_keys(pod):
             if self._claims.get(key) is None:
                 return key.partition("/")[2]
         return None
 
     def needs(self, pod: Pod) -> VolumeNeeds:
-        if not pod.spec.volumes:
-            return NO_VOLUMES
-        volumes = list(self._bound_volumes(pod))
-        return volume_needs(volumes) if volumes else NO_VOLUMES
+        return needs_of_pod(pod, claim=self._claims.get, volume=self._volumes.get, storage_class=self._classes.get)
 
     def attach_limits(self, node_name: str) -> dict[str, int]:
         node = self._csi_nodes.get(node_name)
         return attach_limits(node) if node is not None else {}
-
-    def _bound_volumes(self, pod: Pod) -> Iterator[PersistentVolume]:
-        for key in _claim_keys(pod):
-            claim = self._claims.get(key)
-            volume = self._volumes.get(claim.spec.volume_name) if claim is not None else None
-            if volume is not None:
-                yield volume
 
     def _claim_changed(self, event: CacheEvent[PersistentVolumeClaim]) -> None:
         for pod in self._pods.by_index(_BY_CLAIM, event.key):
@@ -70,17 +66,18 @@ class Claims:
             for pod in self._pods.by_index(_BY_CLAIM, claim.metadata.key):
                 self._pod_affected(pod)
 
+    def _class_changed(self, event: CacheEvent[StorageClass]) -> None:
+        for claim in self._claims.by_index(_BY_CLASS, event.key):
+            for pod in self._pods.by_index(_BY_CLAIM, claim.metadata.key):
+                self._pod_affected(pod)
+
     def _csi_node_changed(self, event: CacheEvent[CSINode]) -> None:
         self._node_affected(event.key)
 
 
-def _claim_keys(pod: Pod) -> Iterable[str]:
-    return [
-        f"{pod.metadata.namespace}/{volume.persistent_volume_claim.claim_name}"
-        for volume in pod.spec.volumes or ()
-        if volume.persistent_volume_claim is not None
-    ]
-
-
 def _volume_names(claim: PersistentVolumeClaim) -> Iterable[str]:
     return (claim.spec.volume_name,) if claim.spec.volume_name else ()
+
+
+def _class_names(claim: PersistentVolumeClaim) -> Iterable[str]:
+    return (claim.spec.storage_class_name,) if claim.spec.storage_class_name else ()
