@@ -76,8 +76,7 @@ def _add(total: Amounts, more: Mapping[str, int]) -> None:
 
 def _raise_to(total: Amounts, floor: Mapping[str, int]) -> None:
     for resource, amount in floor.items():
-        if amount > total.get(resource, 0):
-            total[resource] = amount
+        total[resource] = max(amount, total.get(resource, 0))
 
 
 def positive(amounts: Mapping[str, int]) -> Iterable[tuple[str, int]]:
