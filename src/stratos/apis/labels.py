@@ -35,6 +35,11 @@ CORDONED = "stratos.sh/cordoned"  # the cordon is Stratos' own; one without this
 # Taints of nodes
 NOT_READY_TAINT = "stratos.sh/not-ready"  # NoSchedule, while the network is not up
 STANDBY_TAINT = "stratos.sh/standby"  # NoExecute, on standby machines, and on new nodes until they are looked after
+DISRUPTED_TAINT = "stratos.sh/disrupted"  # NoSchedule, on nodes that are about to go: their pods are being replaced
+
+# Annotations of claims
+UNNEEDED_SINCE = "stratos.sh/unneeded-since"  # since when its node has been empty, or below the threshold of use
+NOT_DISRUPTED_BEFORE = "stratos.sh/not-disrupted-before"  # an attempt to move its pods was given up: the next is then
 
 # Conditions of nodes
 IMAGES_PULLED_CONDITION = "stratos.sh/ImagesPulled"  # from the host: the images it was asked to pull are on its disk
@@ -61,6 +66,12 @@ LUNA_DO_NOT_EVICT = "pod.elotl.co/do-not-evict"  # the same
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"  # "true": leave the pod's node alone (others' word, understood here)
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"  # "false": as do-not-evict
 REMOVAL_DISABLED = "autoscaling.cast.ai/removal-disabled"  # "true": as do-not-evict; on nodes, as a label, too
+
+SCALE_DOWN_DISABLED = "cluster-autoscaler.kubernetes.io/scale-down-disabled"  # "true", on nodes: leave them alone
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"  # the lowest of all, on pods that are replaced first
+
+# Annotations of workloads
+SURGE = "stratos.sh/surge"  # 3+1: it asked for 3 replicas and has 1 more while one of its pods moves
 
 # Tags of machines
 TAG_MANAGED_BY = "managed-by"  # stratos

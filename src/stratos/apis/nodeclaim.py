@@ -61,6 +61,15 @@ class Decision(Struct):
     rejected: Annotated[tuple[str, ...], described("What was considered and not chosen, and why.")] = ()
 
 
+class Departure(Struct):
+    """That its machine is to go, written before anything is touched. What it says is carried out or taken back."""
+
+    reason: Annotated[str, described("Empty, Underutilized, Cheaper, Drifted, Expired or Unhealthy.")]
+    message: Annotated[str, described("The reason in a sentence.")]
+    at: Annotated[datetime, described("When it was decided.")]
+    replacements: Annotated[tuple[str, ...], described("Claims whose machines have to be ready before.")] = ()
+
+
 class NodeSettings(Struct):
     """How the node of a template's machine looks. Kept here, so that edits of the template touch only new nodes."""
 
@@ -88,6 +97,7 @@ class NodeClaimSpec(Struct):
     )
     node: Annotated[NodeSettings | None, described("How the node of a template's machine looks.")] = None
     decision: Annotated[Decision | None, described("Why the wish is what it is.")] = None
+    departure: Annotated[Departure | None, described("Why it is about to go. Unset: it stays.")] = None
 
 
 class NodeClaimStatus(Struct):

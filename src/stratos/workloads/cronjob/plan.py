@@ -19,20 +19,12 @@ from stratos.apis.cronjob import CRON_JOB, SCHEDULED_AT_ANNOTATION, CronJob, Cro
 from stratos.apis.event import ObjectReference
 from stratos.apis.job import JOB, Job
 from stratos.apis.meta import is_condition_true
+from stratos.base.cron import SCHEDULES_BY_NAME
 from stratos.base.errors import Invalid
 from stratos.workloads.job.plan import is_over
 from stratos.workloads.pods import controller_reference
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-_MACROS = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +82,7 @@ def _due(cron_job: CronJob, now: datetime) -> tuple[datetime | None, datetime | 
     if deadline is not None:
         seen = max(seen, now - timedelta(seconds=deadline))
     zone = _zone(cron_job)
-    expression = _MACROS.get(cron_job.spec.schedule.strip(), cron_job.spec.schedule)
+    expression = SCHEDULES_BY_NAME.get(cron_job.spec.schedule.strip(), cron_job.spec.schedule)
     try:
         latest = next(CronSim(expression, (now + timedelta(seconds=1)).astimezone(zone), reverse=True), None)
         upcoming = next(CronSim(expression, now.astimezone(zone)), None)

@@ -1,0 +1,77 @@
+"""The machines of templates as disruption looks at them: claim, node, pods, settings, price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from stratos.apis.meta import is_condition_true
+from stratos.apis.node import Node
+from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeState, Wanted
+from stratos.apis.nodetemplate import Disruption as Settings
+from stratos.apis.nodetemplate import NodeTemplate
+from stratos.apis.pod import Pod
+from stratos.planning.pools.drain import workload_pods
+from stratos.snapshot.provisioning import ProvisioningSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateMachine:
+    claim: NodeClaim
+    template: NodeTemplate | None  # None: it is gone
+    node: Node | None
+    pods: tuple[Pod, ...]  # that somebody wants to run; not the node's own equipment
+
+    @property
+    def name(self) -> str:
+        return self.claim.metadata.name
+
+    @property
+    def settings(self) -> Settings:
+        return self.template.spec.disruption if self.template is not None else Settings()
+
+    @property
+    def stays(self) -> bool:
+        return self.claim.wish is Wanted.RUNNING
+
+    @property
+    def in_service(self) -> bool:
+        status = self.claim.status
+        return (
+            self.stays
+            and self.node is not None
+            and status.state is NodeState.RUNNING
+            and is_condition_true(status.conditions, ClaimCondition.READY)
+        )
+
+    @property
+    def since(self) -> datetime | None:
+        """When it came into service."""
+        return self.claim.status.ready_at
+
+    @property
+    def price_usd_per_hour(self) -> float:
+        paid = self.claim.status.price_usd_per_hour
+        return (self.claim.spec.price_usd_per_hour if paid is None else paid) or 0.0
+
+
+def machines_of(world: ProvisioningSnapshot) -> tuple[TemplateMachine, ...]:
+    """All of them, by name of their claim."""
+    templates = {template.metadata.name: template for template in world.templates}
+    nodes = {node.spec.provider_id: node for node in world.cluster.nodes if node.spec.provider_id}
+    pods = _by_node(world.cluster.pods)
+    found = []
+    for claim in sorted(world.claims, key=lambda claim: claim.metadata.name):
+        node = nodes.get(claim.status.provider_id) if claim.status.provider_id else None
+        here = pods.get(node.metadata.name, []) if node is not None else []
+        found.append(TemplateMachine(claim, templates.get(claim.spec.template), node, workload_pods(here)))
+    return tuple(found)
+
+
+def _by_node(pods: Iterable[Pod]) -> dict[str, list[Pod]]:
+    found: dict[str, list[Pod]] = {}
+    for pod in sorted(pods, key=lambda pod: pod.metadata.key):
+        if pod.spec.node_name:
+            found.setdefault(pod.spec.node_name, []).append(pod)
+    return found

@@ -1,0 +1,105 @@
+"""How much of a node its pods ask for, and since when that has been too little to keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from stratos.apis import labels
+from stratos.apis.nodetemplate import NodeTemplate
+from stratos.apis.pod import Pod
+from stratos.base.duration import parse_duration_seconds
+from stratos.base.errors import Invalid
+from stratos.planning.disruption.machines import TemplateMachine
+from stratos.planning.disruption.plan import Mark
+from stratos.planning.scheduling.requests import effective_requests, node_amounts
+
+_COUNTED = ("cpu", "memory")
+
+
+def usage(machine: TemplateMachine) -> float:
+    """The share of the node that is asked for, of the resource that is asked for most: CPU, memory, or its devices.
+
+    A node with a GPU in use is in use, however little CPU that takes. DaemonSets do not count: they come with the node.
+    """
+    if machine.node is None:
+        return 1.0
+    allocatable = node_amounts(machine.node.status.allocatable or machine.node.status.capacity)
+    counted = [name for name in allocatable if name in _COUNTED or "/" in name]
+    asked = dict.fromkeys(counted, 0)
+    for pod in machine.pods:
+        for name, amount in _requests(pod).items():
+            if name in asked:
+                asked[name] += amount
+    return max((asked[name] / allocatable[name] for name in counted if allocatable[name] > 0), default=1.0)
+
+
+def _requests(pod: Pod) -> dict[str, int]:
+    try:
+        return effective_requests(pod.spec)
+    except Invalid:
+        return {}  # bound by somebody who did not count either
+
+
+def threshold(machine: TemplateMachine) -> float:
+    """The use below which the node is not worth keeping: selected nodes are meant to be full, shared ones are not."""
+    node = machine.claim.spec.node
+    packed = node.labels.get(labels.PACKING, "") if node is not None else ""
+    settings = machine.settings
+    if packed == "bin-selection":
+        return settings.bin_select_utilization_threshold
+    return settings.bin_pack_utilization_threshold
+
+
+def is_little_used(machine: TemplateMachine) -> bool:
+    """Empty, or below its threshold. With a threshold of 0 other people's pods do not make a node used."""
+    if not machine.pods:
+        return True
+    least = threshold(machine)
+    if least == 0.0:
+        return not any(is_managed(machine.template, pod) for pod in machine.pods)
+    return usage(machine) < least
+
+
+def is_managed(template: NodeTemplate | None, pod: Pod) -> bool:
+    """Whether the pod is one the template gets machines for; where it names none, all are."""
+    if template is None:
+        return True
+    wanted = template.spec.pods
+    if not wanted.labels and not wanted.annotations:
+        return True
+    metadata = pod.metadata
+    return _shares_any(wanted.labels, metadata.labels) or _shares_any(wanted.annotations, metadata.annotations)
+
+
+def _shares_any(wanted: dict[str, str], held: dict[str, str]) -> bool:
+    return any(held.get(key) == value for key, value in wanted.items())
+
+
+def unneeded_since(machine: TemplateMachine) -> datetime | None:
+    text = machine.claim.metadata.annotations.get(labels.UNNEEDED_SINCE, "")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def unneeded_until(machine: TemplateMachine, since: datetime) -> datetime:
+    """When it will have been little used for long enough."""
+    return since + timedelta(seconds=parse_duration_seconds(machine.settings.node_unneeded_duration))
+
+
+def marks(machines: Iterable[TemplateMachine], expected: frozenset[str], now: datetime) -> tuple[Mark, ...]:
+    """What to note anew. A node that is used again loses its mark, so that the time counts from the start next time.
+
+    ``expected`` names claims that pods are on their way to.
+    """
+    found = []
+    for machine in machines:
+        since = unneeded_since(machine)
+        unneeded = machine.in_service and machine.name not in expected and is_little_used(machine)
+        if unneeded and since is None:
+            found.append(Mark(machine.name, now))
+        elif not unneeded and labels.UNNEEDED_SINCE in machine.claim.metadata.annotations:
+            found.append(Mark(machine.name, None))
+    return tuple(found)
