@@ -1,4 +1,4 @@
-"""Manifests as people hand them over: files of YAML or JSON, several documents in one, folders of them.
+"""Manifests as people hand them over: files of YAML or JSON, several documents in one, folders of them, a pipe.
 
 Reading judges only what a file must be to hold Kubernetes objects at all; the rest is the API's to say. One gap is
 filled, with a note: workloads copied from documentation often name no selector and no pod labels, which the API insists
@@ -7,7 +7,9 @@ on, and there is only one sensible way to complete them.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from stratos.base.errors import Invalid, NotFound
 from stratos.base.manifest_yaml import load_all_yaml
 
 _SUFFIXES = (".yaml", ".yml", ".json")
-_LARGEST_BYTES = 50 * 1024 * 1024
+_LARGEST_BYTES = 10 * 2**20  # thousands of objects; a larger file is hardly one that somebody meant to hand over
+_STANDARD_INPUT = Path("-")
 _NEED_SELECTORS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"})
 
 
@@ -37,11 +40,15 @@ class Manifest:
 
 
 def read_manifests(paths: Sequence[Path]) -> tuple[Manifest, ...]:
-    """Every object in the files, in order. Raises `NotFound` for a missing path and `Invalid` naming file and place."""
+    """Every object in the files, in order; ``-`` is standard input. Raises `NotFound` for a missing path and `Invalid`
+    naming file and place.
+    """
     return tuple(manifest for path in paths for file in _files(path) for manifest in _read(file))
 
 
 def _files(path: Path) -> Iterable[Path]:
+    if path == _STANDARD_INPUT:
+        return (path,)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES)
         if not files:
@@ -53,31 +60,46 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def _read(file: Path) -> Iterable[Manifest]:
-    if file.stat().st_size > _LARGEST_BYTES:
-        raise Invalid(f"{file} is larger than {_LARGEST_BYTES // 2**20} MiB", hint="split it")
+    name = "standard input" if file == _STANDARD_INPUT else str(file)
     try:
-        documents = list(load_all_yaml(file.read_text(encoding="utf-8")))
+        documents = list(load_all_yaml(_text(file, name)))
     except UnicodeDecodeError as error:
-        raise Invalid(f"{file} is not text: byte {error.start} is not UTF-8") from error
+        raise Invalid(f"{name} is not text: byte {error.start} is not UTF-8") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise Invalid(f"{file}{place}: {error.problem or error.context}", hint="this is not valid YAML") from error
+        raise Invalid(f"{name}{place}: {error.problem or error.context}", hint="this is not valid YAML") from error
     except yaml.YAMLError as error:
-        raise Invalid(f"{file} is not valid YAML: {error}") from error
+        raise Invalid(f"{name} is not valid YAML: {error}") from error
     for number, document in enumerate(documents, start=1):
-        source = f"{file}, document {number}" if len(documents) > 1 else str(file)
-        for obj in _objects(document):
-            yield _complete(_checked(obj, source), source)
+        source = f"{name}, document {number}" if len(documents) > 1 else name
+        for item, obj in _objects(document):
+            place = f"{source}{item}"
+            yield _complete(_checked(obj, place), place)
 
 
-def _objects(document: object) -> Iterable[object]:
-    """A document is nothing (an empty one), one object, or a ``List`` of them."""
+def _text(file: Path, name: str) -> str:
+    """Never more of it than would be read to the end."""
+    try:
+        with nullcontext(sys.stdin.buffer) if file == _STANDARD_INPUT else file.open("rb") as stream:
+            content = stream.read(_LARGEST_BYTES + 1)
+    except OSError as error:
+        raise Invalid(f"{name} cannot be read: {error.strerror}") from error
+    if len(content) > _LARGEST_BYTES:
+        raise Invalid(
+            f"{name} is larger than {_LARGEST_BYTES // 2**20} MiB",
+            hint="split it; is it a manifest at all? One Kubernetes object is never larger than 1.5 MiB",
+        )
+    return content.decode("utf-8")
+
+
+def _objects(document: object) -> Iterable[tuple[str, object]]:
+    """A document is nothing (an empty one), one object, or a ``List`` of them; each with its place in the document."""
     if document is None:
         return ()
     if isinstance(document, dict) and document.get("kind") == "List" and isinstance(document.get("items"), list):
-        return tuple(document["items"])
-    return (document,)
+        return tuple((f", item {number}", item) for number, item in enumerate(document["items"], start=1))
+    return (("", document),)
 
 
 def _checked(obj: object, source: str) -> dict[str, Any]:
