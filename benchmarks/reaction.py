@@ -42,8 +42,8 @@ from stratos.apiserver.storage.memory import open_memory
 from stratos.apiserver.storage.sqlite import open_sqlite
 from stratos.base.ids import SeededIds
 from stratos.base.quantity import resource_amount
+from stratos.catalog.allocatable import node_allocatable
 from stratos.catalog.catalog import load_catalog
-from stratos.catalog.eks import node_allocatable
 from stratos.controllers.pools import controller as pools
 from stratos.kube.client import Client
 from stratos.kube.codec import decode
@@ -362,7 +362,7 @@ def lower_bound(requests: Iterable[dict[str, str]]) -> int:
         wanted["pods"] += 1
         for name, amount in asks.items():
             wanted[name] += resource_amount(name, amount)
-    offered = node_allocatable(load_catalog("aws", ClusterOptions().region).instance_type(INSTANCE_TYPE))
+    offered = node_allocatable("aws", load_catalog("aws", ClusterOptions().region).instance_type(INSTANCE_TYPE))
     return max(math.ceil(amount / offered[name]) for name, amount in wanted.items())
 
 

@@ -1,21 +1,28 @@
 """Look up what a cloud offers in a region.
 
-The data ships with the package: no network, and the same answer for everyone. Clouds hide which data centre is behind
-a zone's letter from one customer to the next; the data counts zones by their fixed number, and the first is ``a``.
+The data ships with the package: no network, and the same answer for everyone. A newer set of tables may be read from
+elsewhere (a shelf, as ``stratos catalog refresh`` writes one). Types that their cloud is about to take away are left
+out unless asked for: whoever starts on one has to move soon.
 """
 
 from __future__ import annotations
 
-import csv
 import difflib
-import gzip
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from stratos.base.errors import NotFound
-from stratos.catalog.instance_type import CapacityType, Gpu, InstanceType, Offering
+from stratos.catalog.formulas import computed_types
+from stratos.catalog.instance_type import CapacityType, InstanceType, Offering
+from stratos.catalog.tables import PriceRow, price_regions, read_prices, read_types
+from stratos.catalog.zones import DEFAULT_REGIONS as DEFAULT_REGIONS  # re-exported: part of looking up
+from stratos.catalog.zones import zone_name
+
+TYPES_SUFFIX, PRICES_SUFFIX = "-types.csv.gz", "-prices.csv.gz"
+SHIPPED: Traversable = resources.files("stratos.catalog") / "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,77 +61,84 @@ class Catalog:
         )
         return next(matching, None)
 
+    def with_types(self, types: Iterable[InstanceType], offerings: Iterable[Offering]) -> Catalog:
+        """The same catalog with further types, or with known ones as they are now. Offerings say where."""
+        added = {type_.name: type_ for type_ in types}
+        sold: dict[str, list[Offering]] = {name: [] for name in added}
+        for offering in offerings:
+            sold[offering.instance_type].append(offering)
+        by_type = {name: tuple(sorted(each, key=_by_zone_and_terms)) for name, each in sold.items()}
+        return replace(
+            self,
+            zones=tuple(sorted({*self.zones, *(each.zone for offers in by_type.values() for each in offers)})),
+            instance_types={**self.instance_types, **added},
+            offerings_by_type={**self.offerings_by_type, **by_type},
+        )
 
-@lru_cache(maxsize=8)
-def load_catalog(cloud: str, region: str) -> Catalog:
+
+def clouds(shelf: Traversable = SHIPPED) -> tuple[str, ...]:
+    """The clouds that there are tables of."""
+    names = (file.name for file in shelf.iterdir())
+    return tuple(sorted(name.removesuffix(PRICES_SUFFIX) for name in names if name.endswith(PRICES_SUFFIX)))
+
+
+def regions(cloud: str, shelf: Traversable = SHIPPED) -> tuple[str, ...]:
+    """The regions that there are prices of. Raises `NotFound` for an unknown cloud."""
+    return price_regions(_read(cloud, PRICES_SUFFIX, shelf))
+
+
+@lru_cache(maxsize=16)
+def load_catalog(cloud: str, region: str, *, retired: bool = False) -> Catalog:
     """The shipped catalog of one region. Raises `NotFound` for a cloud or region that is not in it."""
-    lines = _read_data(cloud).splitlines()
-    here = region + ","
-    rows = list(csv.DictReader([lines[0], *(line for line in lines if line.startswith(here))]))
-    if not rows:
-        regions = sorted({line.partition(",")[0] for line in lines[1:]})
+    return read_catalog(cloud, region, SHIPPED, retired=retired)
+
+
+def read_catalog(cloud: str, region: str, shelf: Traversable, *, retired: bool = False) -> Catalog:
+    """The same from another shelf, read anew. Raises `Invalid` if its tables are none."""
+    prices = read_prices(_read(cloud, PRICES_SUFFIX, shelf), region)
+    if not prices:
+        known = regions(cloud, shelf)
+        alike = difflib.get_close_matches(region, known, n=1)
         raise NotFound(
             f"the catalog knows no region {region!r} of {cloud}",
-            looked_at=(f"regions: {', '.join(regions)}",),
-            hint="choose one of these regions",
+            looked_at=(f"regions: {', '.join(known)}",),
+            hint=f"did you mean {alike[0]}?" if alike else "choose one of these regions",
         )
-    types = [_instance_type(row) for row in rows]
-    offerings = {type_.name: _offerings(row) for type_, row in zip(types, rows, strict=True)}
+    types = read_types(_read(cloud, TYPES_SUFFIX, shelf))
+    sold = [
+        (type_, row)
+        for row in prices
+        if (type_ := types.get(row.name)) is not None and (retired or type_.lifecycle != "retired")
+    ]
+    sold += computed_types(cloud, types, prices)
+    offerings = {type_.name: _offerings(cloud, row) for type_, row in sold}
     return Catalog(
         cloud=cloud,
         region=region,
-        zones=tuple(sorted({offering.zone for each in offerings.values() for offering in each})),
-        instance_types={type_.name: type_ for type_ in types},
+        zones=tuple(sorted({zone_name(cloud, region, zone) for row in prices for zone in row.zones})),
+        instance_types={type_.name: type_ for type_, _ in sold},
         offerings_by_type=offerings,
     )
 
 
-def _read_data(cloud: str) -> str:
-    data = resources.files("stratos.catalog") / "data"
-    file = data / f"{cloud}.csv.gz"
+def _read(cloud: str, suffix: str, shelf: Traversable) -> bytes:
+    file = shelf / f"{cloud}{suffix}"
     if not file.is_file():
-        clouds = sorted(each.name.removesuffix(".csv.gz") for each in data.iterdir() if each.name.endswith(".csv.gz"))
-        raise NotFound(f"there is no catalog of {cloud!r}", looked_at=(f"catalogs: {', '.join(clouds)}",))
-    return gzip.decompress(file.read_bytes()).decode()
+        raise NotFound(f"there is no catalog of {cloud!r}", looked_at=(f"catalogs: {', '.join(clouds(shelf))}",))
+    return file.read_bytes()
 
 
-def _instance_type(row: Mapping[str, str]) -> InstanceType:
-    return InstanceType(
-        name=row["instance_type"],
-        family=row["family"],
-        arch=row["arch"],
-        vcpu=int(row["vcpu"]),
-        memory_bytes=int(float(row["memory_gib"]) * 2**30),
-        max_pods=int(row["max_pods"]),
-        gpu=_gpu(row),
-        local_nvme_gb=int(float(row["local_nvme_gb"] or 0)),
-        network_gbps=float(row["network_gbps"] or 0),
-        burstable=row["burstable"] == "true",
-        bare_metal=row["bare_metal"] == "true",
-    )
-
-
-def _gpu(row: Mapping[str, str]) -> Gpu | None:
-    count = float(row["gpu_count"] or 0)
-    if not count:
-        return None
-    return Gpu(
-        manufacturer=row["gpu_manufacturer"].lower(),
-        sku=row["gpu_sku"],
-        count=count,
-        memory_gib=float(row["gpu_memory_gib"] or 0),
-    )
-
-
-def _offerings(row: Mapping[str, str]) -> tuple[Offering, ...]:
-    prices = ((CapacityType.ON_DEMAND, row["on_demand_usd_hr"]), (CapacityType.SPOT, row["spot_usd_hr"]))
+def _offerings(cloud: str, row: PriceRow) -> tuple[Offering, ...]:
+    terms = ((CapacityType.ON_DEMAND, row.on_demand), (CapacityType.SPOT, row.spot))
     return tuple(
-        Offering(row["instance_type"], zone, capacity_type, float(price))
-        for zone in _zones(row["region"], row["zone_scope"].split("|"))
-        for capacity_type, price in prices
-        if price
+        Offering(
+            row.name, zone, capacity_type, price.usd_per_hour, price.interruption_bucket, price.source, price.as_of
+        )
+        for zone in (zone_name(cloud, row.region, short) for short in row.zones)
+        for capacity_type, price in terms
+        if price is not None
     )
 
 
-def _zones(region: str, numbered: Iterable[str]) -> list[str]:
-    return [region + chr(ord("a") + int(zone.removeprefix("az")) - 1) for zone in numbered]
+def _by_zone_and_terms(offering: Offering) -> tuple[str, str]:
+    return offering.zone, offering.capacity_type

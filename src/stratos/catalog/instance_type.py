@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,8 +32,8 @@ class Gpu:
 
     @property
     def devices(self) -> int:
-        """What the node shows: the share of a device looks like one smaller device to the machine."""
-        return math.ceil(self.count)
+        """How many whole devices pods may count on. A share is none, although its node shows one small device."""
+        return int(self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,8 @@ class InstanceType:
     network_gbps: float = 0.0
     burstable: bool = False
     bare_metal: bool = False
-    lifecycle: str = "current"  # or "previous": still sold, no longer the cloud's first choice
+    lifecycle: str = "current"  # "previous": still sold, no longer the cloud's first choice; "retired": on its way out
+    custom: bool = False  # made to measure, beside the sizes the cloud has names for
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +60,5 @@ class Offering:
     capacity_type: CapacityType
     price_usd_per_hour: float
     interruption_bucket: int | None = None  # of spot: 0 below 5 %, 1 to 10, 2 to 15, 3 to 20, 4 above; None: not known
+    price_source: str = ""  # whose list the price is from, or how it was derived; the data's README explains the names
+    price_as_of: str = ""  # the day of that list, as ISO 8601 writes it; a month when the day is not known

@@ -13,8 +13,8 @@ from stratos.apis import labels
 from stratos.apis.node import Taint
 from stratos.apis.nodeclaim import NodeSettings
 from stratos.apis.nodetemplate import NodeTemplate
+from stratos.catalog.allocatable import node_allocatable
 from stratos.catalog.catalog import Catalog
-from stratos.catalog.eks import node_allocatable
 from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.planning.packing.problem import Candidate, OfferingName
 from stratos.planning.scheduling.daemons import Daemons, daemons_on
@@ -96,11 +96,9 @@ class NodeDraft:
     def _allocatable(self, type_: InstanceType) -> dict[str, int]:
         kubelet, ground = self._template.spec.kubelet, self._ground
         max_pods = kubelet.max_pods if kubelet is not None and kubelet.max_pods is not None else ground.max_pods
-        allocatable = dict(node_allocatable(type_, max_pods=max_pods))
+        allocatable = node_allocatable(self._catalog.cloud, type_, max_pods=max_pods, disk_gib=ground.disk_gib)
         gpu = type_.gpu
-        if gpu is not None and gpu.is_fractional:
-            allocatable.pop(gpu.resource, None)  # a share of a device is no GPU to a pod that asks for one
-        elif gpu is not None and gpu.manufacturer == _SHARED_GPUS:
+        if gpu is not None and gpu.manufacturer == _SHARED_GPUS and gpu.resource in allocatable:
             allocatable[gpu.resource] *= self._template.spec.nvidia_gpu_time_slices
         return allocatable
 

@@ -19,8 +19,8 @@ from typing import TypeVar
 
 from stratos.apis.meta import KubeObject
 from stratos.base.clock import Clock
+from stratos.catalog.allocatable import default_disk_gib, node_allocatable, node_capacity
 from stratos.catalog.catalog import Catalog
-from stratos.catalog.eks import DEFAULT_DISK_GIB, node_allocatable, node_capacity
 from stratos.catalog.instance_type import CapacityType, Offering
 from stratos.providers.contract import (
     Disk,
@@ -188,19 +188,19 @@ class SimulatedCloud:
         finally:
             self._listeners.remove(queue)
 
-    async def resolve(self, node_class: KubeObject) -> ResolvedNodeClass:
+    async def resolve(self, node_class: KubeObject, *, arch: str = "") -> ResolvedNodeClass:
         def effect() -> ResolvedNodeClass:
-            return resolve_node_class(node_class, self.account, self.catalog, self._cluster_name)
+            return resolve_node_class(node_class, self.account, self.catalog, self._cluster_name, arch)
 
         return await self._call("resolve", node_class.metadata.name, effect)
 
     def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:
         type_ = self.catalog.instance_type(instance_type)
-        disk = disk_gib or DEFAULT_DISK_GIB
+        cloud = self.catalog.cloud
         return MachineShape(
             instance_type=type_,
-            capacity=node_capacity(type_, max_pods=max_pods, disk_gib=disk),
-            allocatable=node_allocatable(type_, max_pods=max_pods, disk_gib=disk),
+            capacity=node_capacity(cloud, type_, max_pods=max_pods, disk_gib=disk_gib),
+            allocatable=node_allocatable(cloud, type_, max_pods=max_pods, disk_gib=disk_gib),
             offerings=self.catalog.offerings(instance_type),
         )
 
@@ -351,7 +351,7 @@ class SimulatedCloud:
         )
 
     def _create(self, request: LaunchRequest, offering: Offering) -> SimulatedMachine:
-        disks = request.disks or (Disk("/dev/xvda", DEFAULT_DISK_GIB),)
+        disks = request.disks or (Disk("/dev/xvda", default_disk_gib(self.catalog.cloud)),)
         prices = self.options.disk_prices
         machine = launched_machine(
             machine_id=self._new_id(),
