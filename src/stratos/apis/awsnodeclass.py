@@ -70,7 +70,9 @@ class SpotConfig(Struct):
 
 
 class AWSNodeClassSpec(Struct):
-    instance_type: Annotated[NonEmpty, described("The on-demand type of the pool's machines.")]
+    instance_type: Annotated[
+        NonEmpty | None, described("The on-demand type of a pool's machines. Node templates need none: they choose.")
+    ] = None
     bootstrap_template: Annotated[
         Literal["AL2023", "AL2", "Bottlerocket"],
         described("Which flavour of user data is generated. G0 and G1 do not say."),

@@ -78,6 +78,7 @@ TAG_MANAGED_BY = "managed-by"  # stratos
 MANAGED_BY = "stratos"
 TAG_CLUSTER = "stratos.sh/cluster"  # which cluster's Stratos looks after it
 TAG_POOL = "stratos.sh/pool"  # the NodePool it was launched for
+TAG_TEMPLATE = "stratos.sh/template"  # the NodeTemplate it was launched for
 TAG_CLAIM = "stratos.sh/claim"  # its NodeClaim: a machine whose claim is gone is terminated
 TAG_STATE = "stratos.sh/state"  # as on the node, and warmup-failed for one that is given up
 TAG_STATE_NOTE = "stratos.sh/state-note"  # why it was given up

@@ -99,6 +99,11 @@ class NodeClaimSpec(Struct):
     decision: Annotated[Decision | None, described("Why the wish is what it is.")] = None
     departure: Annotated[Departure | None, described("Why it is about to go. Unset: it stays.")] = None
 
+    @property
+    def owner(self) -> str:
+        """The name of its pool or template."""
+        return self.pool or self.template
+
 
 class NodeClaimStatus(Struct):
     conditions: tuple[Condition, ...] = ()

@@ -1,4 +1,4 @@
-"""SimNodeClass: how the simulated cloud launches the machines of a pool."""
+"""SimNodeClass: how the simulated cloud launches machines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from stratos.apis.meta import Kind, KubeObject, Struct
 
 
 class SimNodeClassSpec(Struct):
-    instance_type: Annotated[NonEmpty, described("A type of the catalog, such as m5.large.")]
+    instance_type: Annotated[
+        NonEmpty | None,
+        described("A type of the catalog, such as m5.large. Pools need one, node templates choose for themselves."),
+    ] = None
     zones: Annotated[tuple[NonEmpty, ...], described("The zones; launches take turns. Unset: all of the cloud.")] = ()
     image: Annotated[str | None, described("The machine image. Unset: the recommended one.")] = None
     boot_time: Annotated[Duration | None, described("Cold boot, always this long. Unset: drawn for each boot.")] = None

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 
 from stratos.apis.meta import KubeObject
 from stratos.base.errors import Unavailable
+from stratos.catalog.catalog import Catalog
 from stratos.kube.transport import NOTHING, Response, StreamResponse, Transport
 from stratos.providers.contract import Interruption, LaunchRequest, Machine, MachineShape, Provider, ResolvedNodeClass
 from stratos.sim.actions import ActionLog
@@ -256,6 +257,10 @@ class _CloudDoor:
     def name(self) -> str:
         return self._provider.name
 
+    @property
+    def catalog(self) -> Catalog:
+        return self._provider.catalog
+
     async def launch(self, request: LaunchRequest) -> Machine:
         return await self._call(f"launch {request.token}", lambda: self._provider.launch(request))
 
@@ -280,8 +285,8 @@ class _CloudDoor:
     def interruptions(self) -> AsyncIterator[Interruption]:
         return self._provider.interruptions()
 
-    async def resolve(self, node_class: KubeObject) -> ResolvedNodeClass:
-        return await self._call("resolve", lambda: self._provider.resolve(node_class))
+    async def resolve(self, node_class: KubeObject, *, arch: str = "") -> ResolvedNodeClass:
+        return await self._call("resolve", lambda: self._provider.resolve(node_class, arch=arch))
 
     def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:
         return self._provider.shape(instance_type, max_pods=max_pods, disk_gib=disk_gib)

@@ -1,4 +1,4 @@
-"""One machine of a pool as it was seen: what the ledger says, what the cloud says, what its node says."""
+"""One machine as it was seen: what the ledger says, what the cloud says, what its node says."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class MachineSnapshot:
 
     taken_at: datetime
     claim: NodeClaim
-    pool: NodePoolSpec | None  # None: the pool is gone
+    settings: NodePoolSpec | None  # of its pool, or made of what its claim says; None: the pool is gone
     seen: Sighting | None = None  # None: nobody has looked yet
     node: Node | None = None
     pods: tuple[Pod, ...] = ()  # on the node, finished ones too

@@ -8,18 +8,20 @@ _ROLE = "stratos-controller"
 _READ = ("get", "list", "watch")
 _OWN = (*_READ, "create", "update", "patch", "delete")
 
+_KINDS = ("nodepools", "nodetemplates", "nodeclaims", "awsnodeclasses", "simnodeclasses")
+
 # API group, resources, verbs
 _RULES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("stratos.sh", ("nodepools", "nodeclaims", "awsnodeclasses", "simnodeclasses"), _OWN),
+    ("stratos.sh", _KINDS, _OWN),
     (
         "stratos.sh",
-        tuple(f"{kind}/{part}" for kind in ("nodepools", "nodeclaims", "awsnodeclasses", "simnodeclasses")
-              for part in ("status", "finalizers")),
+        tuple(f"{kind}/{part}" for kind in _KINDS for part in ("status", "finalizers")),
         ("get", "update", "patch"),
     ),
     ("", ("nodes",), (*_READ, "update", "patch", "delete")),
     ("", ("nodes/status",), ("get", "patch")),
     ("", ("pods",), (*_READ, "delete")),
+    ("", ("pods/status",), ("get", "patch")),
     ("", ("pods/eviction",), ("create",)),
     ("", ("namespaces",), _READ),
     ("", ("events",), ("create", "patch")),

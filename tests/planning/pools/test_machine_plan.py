@@ -53,7 +53,7 @@ def plan(
         MachineSnapshot(
             taken_at=at,
             claim=claim,
-            pool=a_pool_spec(**(pool or {})),
+            settings=a_pool_spec(**(pool or {})),
             seen=Sighting(seen, at) if seen else None,
             node=node,
             pods=pods,

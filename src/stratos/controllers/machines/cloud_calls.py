@@ -7,7 +7,7 @@ import msgspec
 from stratos.apis import labels
 from stratos.apis.meta import with_condition
 from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeState
-from stratos.apis.nodepool import NodePool
+from stratos.apis.nodepool import NodePoolSpec
 from stratos.base.clock import Clock
 from stratos.base.errors import (
     InsufficientCapacity,
@@ -54,20 +54,19 @@ class CloudCalls:
         self._clock = clock
         self._cluster_name = cluster_name
 
-    async def launch(self, claim: NodeClaim, pool: NodePool) -> Machine:
+    async def launch(self, claim: NodeClaim, settings: NodePoolSpec) -> Machine:
         # Said before the cloud is asked, so that an answer that gets lost is looked for.
         await self._ledger.note(claim, ClaimCondition.LAUNCHED, None, "Launching", "the cloud is being asked")
         try:
             resolved = await self._classes.resolve(claim)
-            self_stop = turns_itself_off(pool.spec, self._classes.get(claim))
-            images = images_of_workloads(pool.spec.template.labels, self._workloads.pod_specs())
+            self_stop = turns_itself_off(settings, self._classes.get(claim))
             request = launch_request(
                 claim,
-                pool,
+                settings,
                 resolved,
                 cluster=self._cluster_name,
                 self_stop=self_stop,
-                images_to_try=images,
+                images_to_try=self._images_worth_having(claim, settings),
             )
             machine = await self._provider.launch(request)
         except (Throttled, Unavailable):
@@ -78,6 +77,11 @@ class CloudCalls:
             raise NotReady(f"claim {claim.metadata.name} was not launched: {error.message}") from error
         await self._launched(claim, machine)
         return machine
+
+    def _images_worth_having(self, claim: NodeClaim, settings: NodePoolSpec) -> tuple[str, ...]:
+        if claim.spec.template:
+            return ()  # its pods wait for it already, and fetch what they need themselves
+        return images_of_workloads(settings.template.labels, self._workloads.pod_specs())
 
     async def find(self, claim: NodeClaim) -> None:
         tags = {labels.TAG_CLUSTER: self._cluster_name, labels.TAG_CLAIM: claim.metadata.name}

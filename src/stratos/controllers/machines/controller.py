@@ -17,7 +17,8 @@ from stratos.apis.meta import KubeObject
 from stratos.apis.node import NODE, Node
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim, NodeState
 from stratos.apis.nodeclasses import NODE_CLASS_KINDS
-from stratos.apis.nodepool import NODE_POOL, NodePool
+from stratos.apis.nodepool import NODE_POOL, NodePool, NodePoolSpec
+from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.apis.pod import POD, Pod
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from stratos.base.clock import Clock
@@ -28,7 +29,7 @@ from stratos.base.errors import (
 from stratos.controllers.machines.cloud_calls import CloudCalls, PlanOverturned
 from stratos.controllers.machines.launching import ClassBook, turns_itself_off
 from stratos.controllers.machines.ledger import Ledger
-from stratos.controllers.machines.metrics import MachineMetrics
+from stratos.controllers.machines.metrics import LedgerMetrics
 from stratos.controllers.machines.node_writes import NodeWrites
 from stratos.controllers.machines.sightings import Sightings
 from stratos.controllers.machines.tags import TagWriter
@@ -39,6 +40,7 @@ from stratos.kube.controller import Controller, Manager, Requeue, Runnable
 from stratos.kube.recorder import EventRecorder
 from stratos.planning.pools import steps
 from stratos.planning.pools.machine import plan_machine
+from stratos.planning.pools.settings import settings_of_template_claim
 from stratos.providers.contract import Provider
 from stratos.snapshot.machine import MachineSnapshot
 from stratos.telemetry.logs import get_logger
@@ -101,16 +103,17 @@ class _Machines:
     ) -> None:
         self._recorder = recorder
         self._clock = clock
-        self._metrics = MachineMetrics(registry)
+        self._metrics = LedgerMetrics(registry)
         self._claims: Cache[NodeClaim] = manager.cache(
             NODE_CLAIM,
             indexes={
-                _BY_POOL: lambda claim: (claim.spec.pool,),
+                _BY_POOL: lambda claim: _unless_empty(claim.spec.pool),
                 _BY_PROVIDER_ID: lambda claim: _unless_empty(claim.status.provider_id),
                 _BY_NODE: lambda claim: _unless_empty(claim.status.node_name),
             },
         )
         self._pools = manager.cache(NODE_POOL)
+        self._templates = manager.cache(NODE_TEMPLATE)
         self._nodes = manager.cache(NODE, indexes={_BY_PROVIDER_ID: lambda node: _unless_empty(node.spec.provider_id)})
         self._pods = manager.cache(POD, indexes={_BY_NODE: lambda pod: _unless_empty(pod.spec.node_name)})
         self._budgets = manager.cache(POD_DISRUPTION_BUDGET)
@@ -137,7 +140,7 @@ class _Machines:
             changed=self.controller.enqueue,
         )
         self._ledger = Ledger(manager.client, self._claims, clock=clock, metrics=self._metrics)
-        self._node_writes = NodeWrites(manager.client, self._nodes)
+        self._node_writes = NodeWrites(manager.client, self._nodes, self._pods)
         self.tags = TagWriter(provider)
         self._cloud = CloudCalls(
             provider,
@@ -204,24 +207,30 @@ class _Machines:
         return None if plan.look_again_seconds is None else Requeue(plan.look_again_seconds)
 
     def _look(self, claim: NodeClaim) -> MachineSnapshot:
-        pool = self._pools.get(claim.spec.pool)
+        settings = self._settings(claim)
         node = next(iter(self._nodes.by_index(_BY_PROVIDER_ID, claim.status.provider_id or "-")), None)
         preparing = claim.status.state is NodeState.WARMUP
         return MachineSnapshot(
             taken_at=self._clock.now(),
             claim=claim,
-            pool=pool.spec if pool else None,
+            settings=settings,
             seen=self.sightings.get(claim.metadata.name),
             node=node,
             pods=self._pods.by_index(_BY_NODE, node.metadata.name) if node else (),
             budgets=self._budgets.list(),
-            turns_itself_off=preparing and self._turns_itself_off(claim, pool),
+            turns_itself_off=preparing and self._turns_itself_off(claim, settings),
             daemon_sets=self._daemon_sets.list() if preparing else (),
         )
 
-    def _turns_itself_off(self, claim: NodeClaim, pool: NodePool | None) -> bool:
+    def _settings(self, claim: NodeClaim) -> NodePoolSpec | None:
+        if claim.spec.template:
+            return settings_of_template_claim(claim)
+        pool = self._pools.get(claim.spec.pool)
+        return pool.spec if pool else None
+
+    def _turns_itself_off(self, claim: NodeClaim, settings: NodePoolSpec | None) -> bool:
         try:
-            return turns_itself_off(pool.spec if pool else None, self._book.get(claim))
+            return turns_itself_off(settings, self._book.get(claim))
         except NotFound:
             return False
 
@@ -245,6 +254,9 @@ class _Machines:
                 case steps.Shape(shape):
                     if look.node is not None:
                         await self._node_writes.shape(look.node, shape)
+                case steps.Nominate(pods):
+                    if look.node is not None:
+                        await self._node_writes.nominate(look.node, pods)
                 case steps.Empty(evict, delete):
                     await self._node_writes.empty(evict, delete)
                 case steps.DeleteNode():
@@ -257,21 +269,21 @@ class _Machines:
 
     async def _launch(self, look: MachineSnapshot) -> None:
         claim = look.claim
-        pool = self._pools.get(claim.spec.pool)
-        if pool is None:
+        if look.settings is None:
             raise NotReady(f"claim {claim.metadata.name} cannot be launched: there is no pool {claim.spec.pool}")
-        machine = await self._cloud.launch(claim, pool)
+        machine = await self._cloud.launch(claim, look.settings)
         self._tell(look, "WarmupStarted", f"{machine.id} ({machine.instance_type}, {machine.zone}) is launched", False)
 
     def _tell(self, look: MachineSnapshot, reason: str, message: str, warning: bool) -> None:
         claim = look.claim
         if reason in ("StartupTaintsRemoved", "StartupTaintTimeout"):
             trigger = "timeout" if warning else "network_ready"
-            self._metrics.opened(claim.spec.pool, trigger, claim.status.last_started_at, look.taken_at)
-        pool = self._pools.get(claim.spec.pool)
+            self._metrics.opened(claim, trigger, look.taken_at)
         tell = self._recorder.warning if warning else self._recorder.normal
-        if pool is not None:
+        if (pool := self._pools.get(claim.spec.pool)) is not None:
             tell(NODE_POOL, pool, reason, message)
+        elif (template := self._templates.get(claim.spec.template)) is not None:
+            tell(NODE_TEMPLATE, template, reason, message)
         else:
             tell(NODE_CLAIM, claim, reason, message)
 

@@ -9,11 +9,11 @@ from stratos.apis import labels
 from stratos.apis.meta import KubeObject
 from stratos.apis.nodeclaim import NodeClaim, NodeState
 from stratos.apis.nodeclasses import NODE_CLASS_KINDS
-from stratos.apis.nodepool import NodePool, NodePoolSpec
+from stratos.apis.nodepool import NodePoolSpec
 from stratos.base.clock import Clock
-from stratos.base.errors import NotFound
+from stratos.base.errors import NotFound, NotReady
 from stratos.kube.cache import Cache
-from stratos.planning.pools.nodes import STANDBY_TAINT
+from stratos.planning.pools.nodes import STANDBY_TAINT, labels_at_birth
 from stratos.providers.contract import (
     Bootstrap,
     CapacityType,
@@ -46,11 +46,13 @@ class ClassBook:
 
     async def resolve(self, claim: NodeClaim) -> ResolvedNodeClass:
         written = self.get(claim)
-        version = f"{written.metadata.uid}/{written.metadata.generation}"
+        chosen = claim.spec.instance_type
+        arch = self._provider.catalog.instance_type(chosen).arch if chosen else ""
+        version = f"{written.metadata.uid}/{written.metadata.generation}/{arch}"
         now = self._clock.monotonic()
         known = self._known.get(version)
         if known is None or now >= known.at + _FRESH_SECONDS:
-            known = self._known[version] = _Entry(await self._provider.resolve(written), now)
+            known = self._known[version] = _Entry(await self._provider.resolve(written, arch=arch), now)
         return known.resolved
 
 
@@ -70,41 +72,54 @@ def turns_itself_off(pool: NodePoolSpec | None, node_class: KubeObject) -> bool:
 
 def launch_request(
     claim: NodeClaim,
-    pool: NodePool,
+    settings: NodePoolSpec,
     resolved: ResolvedNodeClass,
     *,
     cluster: str,
     self_stop: bool,
     images_to_try: tuple[str, ...] = (),
 ) -> LaunchRequest:
-    """The machine registers closed (with the standby taint): no pod may slip onto it before it is looked after."""
-    template, pre_warm = pool.spec.template, pool.spec.pre_warm
+    """The machine registers closed (with the standby taint): no pod may slip onto it before it is looked after.
+
+    A template's claim stands for one offering, and is launched as that or not at all.
+    """
+    template, pre_warm, spec = settings.template, settings.pre_warm, claim.spec
     bootstrap = Bootstrap(
         cluster_name=cluster,
-        node_labels={
-            **template.node_labels,
-            labels.POOL: claim.spec.pool,
-            labels.CAPACITY_TYPE: claim.spec.capacity_type,
-        },
+        node_labels={**template.node_labels, **labels_at_birth(claim)},
         node_taints=(*template.taints, STANDBY_TAINT),
         images_to_pull=pre_warm.all_images,
         images_to_try=tuple(image for image in images_to_try if image not in pre_warm.all_images),
         image_pull_policy=ImagePullPolicy(pre_warm.image_pull_policy),
         power_off_when_ready=self_stop,
+        max_pods=spec.node.max_pods if spec.node else None,
     )
     request = resolved.launch_request(
         token=claim.metadata.uid,
         bootstrap=bootstrap,
-        capacity_type=CapacityType(claim.spec.capacity_type),
+        capacity_type=CapacityType(spec.capacity_type),
+        instance_types=(spec.instance_type,) if spec.instance_type else (),
         first_subnet=zlib.crc32(claim.metadata.name.encode()),
         tags={
             labels.TAG_MANAGED_BY: labels.MANAGED_BY,
             labels.TAG_CLUSTER: cluster,
-            labels.TAG_POOL: claim.spec.pool,
+            **({labels.TAG_POOL: spec.pool} if spec.pool else {labels.TAG_TEMPLATE: spec.template}),
             labels.TAG_CLAIM: claim.metadata.name,
             labels.TAG_STATE: NodeState.WARMUP,
-            labels.TAG_CAPACITY_TYPE: claim.spec.capacity_type,
+            labels.TAG_CAPACITY_TYPE: spec.capacity_type,
         },
     )
-    wanted_first = sorted(request.subnets, key=lambda subnet: subnet.zone != claim.spec.zone)
-    return replace(request, subnets=tuple(wanted_first)) if claim.spec.zone else request
+    if spec.template and spec.zone:
+        return _in_its_zone(request, claim)
+    wanted_first = sorted(request.subnets, key=lambda subnet: subnet.zone != spec.zone)
+    return replace(request, subnets=tuple(wanted_first)) if spec.zone else request
+
+
+def _in_its_zone(request: LaunchRequest, claim: NodeClaim) -> LaunchRequest:
+    there = tuple(subnet for subnet in request.subnets if subnet.zone == claim.spec.zone)
+    if not there:
+        ref, zones = claim.spec.node_class_ref, sorted({subnet.zone for subnet in request.subnets})
+        raise NotReady(
+            f"{ref.kind} {ref.name} has no subnet in {claim.spec.zone}", looked_at=(f"zones: {', '.join(zones)}",)
+        )
+    return replace(request, subnets=there)

@@ -9,7 +9,7 @@ from stratos.apis.meta import with_condition
 from stratos.apis.nodeclaim import NODE_CLAIM, ClaimCondition, NodeClaim, NodeClaimStatus
 from stratos.base.clock import Clock
 from stratos.base.errors import NotFound
-from stratos.controllers.machines.metrics import MachineMetrics
+from stratos.controllers.machines.metrics import LedgerMetrics
 from stratos.kube.cache import Cache
 from stratos.kube.client import Client
 from stratos.kube.codec import merge_patch
@@ -19,7 +19,7 @@ log = get_logger(__name__)
 
 
 class Ledger:
-    def __init__(self, client: Client, claims: Cache[NodeClaim], *, clock: Clock, metrics: MachineMetrics) -> None:
+    def __init__(self, client: Client, claims: Cache[NodeClaim], *, clock: Clock, metrics: LedgerMetrics) -> None:
         self._client = client
         self._claims = claims
         self._clock = clock
@@ -36,7 +36,7 @@ class Ledger:
             return
         patch = {"status": change}
         self._claims.observe(await self._client.patch(NODE_CLAIM, claim.metadata.name, patch, subresource="status"))
-        self._metrics.observe(claim.spec.pool, before, status, self._clock.now())
+        self._metrics.observe(claim, before, status, self._clock.now())
 
     async def note(self, claim: NodeClaim, type_: ClaimCondition, status: bool | None, reason: str, text: str) -> None:
         """Set one condition afresh: its time is that of this attempt."""

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from stratos.apis.meta import Condition, find_condition
-from stratos.apis.nodeclaim import ClaimCondition, NodeClaimStatus, NodeState
+from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeClaimStatus, NodeState
 
-_PREFIX = "stratos_nodepool_"
+Owner = Literal["pool", "template"]
 
 
 class MachineMetrics:
-    """One for all machines of a registry."""
+    """One for all machines of one kind of owner in a registry."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, owner: Owner = "pool") -> None:
+        prefix = f"stratos_node{owner}_"
+
         def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(_PREFIX + name, text, ("pool", *labels), registry=registry)
+            return Counter(prefix + name, text, (owner, *labels), registry=registry)
 
         def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(_PREFIX + name, text, ("pool", *labels), buckets=buckets, registry=registry)
+            return Histogram(prefix + name, text, (owner, *labels), buckets=buckets, registry=registry)
 
         self.scale_ups = counter("scaleup_total", "Machines brought into service.")
         self.scale_downs = counter("scaledown_total", "Machines returned to standby.")
@@ -43,31 +46,48 @@ class MachineMetrics:
             (1, 5, 10, 15, 30, 60, 120),
         )  # fmt: skip
 
-    def observe(self, pool: str, before: NodeClaimStatus, after: NodeClaimStatus, now: datetime) -> None:
+    def observe(self, name: str, before: NodeClaimStatus, after: NodeClaimStatus, now: datetime) -> None:
         """Count what changed from ``before`` to ``after``."""
         changed = {condition.type: condition for condition in after.conditions if condition not in before.conditions}
         warmed_up = _turned(before, changed.get(ClaimCondition.WARMED_UP))
         if warmed_up is not None and (warmed_up.status == "False" or warmed_up.reason == "timeout"):
-            self.warm_up_failures.labels(pool, warmed_up.reason).inc()
+            self.warm_up_failures.labels(name, warmed_up.reason).inc()
         if warmed_up is not None and warmed_up.status == "True" and after.launched_at is not None:
             # After a timeout the machine is used as it is: a failure, and yet the end of its preparation.
-            self.warm_up_seconds.labels(pool, warmed_up.reason).observe(_seconds(after.launched_at, now))
+            self.warm_up_seconds.labels(name, warmed_up.reason).observe(_seconds(after.launched_at, now))
         if after.state is NodeState.RUNNING and before.state is not NodeState.RUNNING:
-            self.scale_ups.labels(pool).inc()
+            self.scale_ups.labels(name).inc()
         if after.state is NodeState.STANDBY and before.state in (NodeState.RUNNING, NodeState.TERMINATING):
-            self.scale_downs.labels(pool).inc()
+            self.scale_downs.labels(name).inc()
         if after.ready_at != before.ready_at and after.last_started_at is not None:
-            self.scale_up_seconds.labels(pool).observe(_seconds(after.last_started_at, now))
+            self.scale_up_seconds.labels(name).observe(_seconds(after.last_started_at, now))
         drained = _turned(before, changed.get(ClaimCondition.DRAINED))
         started = find_condition(before.conditions, ClaimCondition.DRAINED)
         if drained is not None and drained.status == "True" and started and started.last_transition_time:
-            self.drain_seconds.labels(pool).observe(_seconds(started.last_transition_time, now))
+            self.drain_seconds.labels(name).observe(_seconds(started.last_transition_time, now))
 
-    def opened(self, pool: str, trigger: str, started: datetime | None, now: datetime) -> None:
+    def opened(self, name: str, trigger: str, started: datetime | None, now: datetime) -> None:
         """A node's start-up taints were removed."""
-        self.taint_removals.labels(pool, trigger, "success").inc()
+        self.taint_removals.labels(name, trigger, "success").inc()
         if started is not None:
-            self.taint_seconds.labels(pool).observe(_seconds(started, now))
+            self.taint_seconds.labels(name).observe(_seconds(started, now))
+
+
+class LedgerMetrics:
+    """The metrics of all machines, kept apart for pools and for templates."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._of_pools = MachineMetrics(registry)
+        self._of_templates = MachineMetrics(registry, "template")
+
+    def observe(self, claim: NodeClaim, before: NodeClaimStatus, after: NodeClaimStatus, now: datetime) -> None:
+        self._of(claim).observe(claim.spec.owner, before, after, now)
+
+    def opened(self, claim: NodeClaim, trigger: str, now: datetime) -> None:
+        self._of(claim).opened(claim.spec.owner, trigger, claim.status.last_started_at, now)
+
+    def _of(self, claim: NodeClaim) -> MachineMetrics:
+        return self._of_pools if claim.spec.pool else self._of_templates
 
 
 def _turned(before: NodeClaimStatus, condition: Condition | None) -> Condition | None:

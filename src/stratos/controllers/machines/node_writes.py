@@ -1,4 +1,4 @@
-"""Writes of nodes and their pods: labels, cordon and taints; evictions; the end."""
+"""Writes of nodes and their pods: labels, cordon and taints; nominations; evictions; the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from stratos.apis.node import NODE, Node
-from stratos.apis.pod import POD
+from stratos.apis.pod import POD, Pod
 from stratos.base.errors import NotFound, Throttled
 from stratos.kube.cache import Cache
 from stratos.kube.client import Client
@@ -19,9 +19,10 @@ log = get_logger(__name__)
 
 
 class NodeWrites:
-    def __init__(self, client: Client, nodes: Cache[Node]) -> None:
+    def __init__(self, client: Client, nodes: Cache[Node], pods: Cache[Pod]) -> None:
         self._client = client
         self._nodes = nodes
+        self._pods = pods
 
     async def shape(self, node: Node, shape: NodeShape) -> None:
         spec: dict[str, Any] = {}
@@ -45,6 +46,19 @@ class NodeWrites:
             await self._client.delete(NODE, node.metadata.name, uid=node.metadata.uid)
         except NotFound:
             log.debug("node was gone already", node=node.metadata.name)
+
+    async def nominate(self, node: Node, pods: tuple[str, ...]) -> None:
+        """Promise the node to those pods that still wait: the scheduler tries it first, and keeps their room there."""
+        name = node.metadata.name
+        waiting = [pod for key in pods if (pod := self._pods.get(key)) is not None and pod.unschedulable]
+        await asyncio.gather(*(self._nominate(pod, name) for pod in waiting if pod.status.nominated_node_name != name))
+
+    async def _nominate(self, pod: Pod, node: str) -> None:
+        patch = {"status": {"nominatedNodeName": node}}
+        try:
+            self._pods.observe(await self._client.patch(POD, pod.metadata.key, patch, subresource="status"))
+        except NotFound:
+            log.debug("pod was gone already", pod=pod.metadata.key)
 
     async def empty(self, evict: tuple[str, ...], delete: tuple[str, ...]) -> None:
         await asyncio.gather(*(self._evict(key) for key in evict), *(self._delete_pod(key) for key in delete))

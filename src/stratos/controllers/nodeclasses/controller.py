@@ -131,7 +131,7 @@ class _NodeClasses:
             state("Valid", False, "InvalidSpec", error.message)
             for part in NodeClassPart:
                 state(part, False, "ResolutionFailed", error.message)
-            resolved = ResolvedNodeClass(instance_type=node_class.spec.instance_type)
+            resolved = ResolvedNodeClass(instance_type=node_class.spec.instance_type or "")
             found = False
         else:
             state("Valid", True, "SpecValid")

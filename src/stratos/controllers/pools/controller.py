@@ -110,7 +110,8 @@ class _Pools:
                         enqueue(pool)
             for node in (_occupied(before), _occupied(after)) if _occupied(before) != _occupied(after) else ():
                 for claim in seen.claims_on(node):
-                    enqueue(claim.spec.pool)
+                    if claim.spec.pool:
+                        enqueue(claim.spec.pool)
 
         def watch_class(kind: str, cache: Cache[NodeClass]) -> None:
             def changed(event: CacheEvent[NodeClass]) -> None:
@@ -122,7 +123,8 @@ class _Pools:
             cache.subscribe(changed)
 
         def claim_changed(event: CacheEvent[NodeClaim]) -> None:
-            enqueue(event.object.spec.pool, GATHER_SECONDS)
+            if event.object.spec.pool:
+                enqueue(event.object.spec.pool, GATHER_SECONDS)
 
         seen.claims.subscribe(claim_changed)
         seen.pools.subscribe(pool_changed)

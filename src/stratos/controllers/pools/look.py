@@ -47,7 +47,7 @@ class Lookout:
         self.claims: Cache[NodeClaim] = manager.cache(
             NODE_CLAIM,
             indexes={
-                _BY_POOL: lambda claim: (claim.spec.pool,),
+                _BY_POOL: lambda claim: (claim.spec.pool,) if claim.spec.pool else (),
                 _BY_NODE: lambda claim: (claim.status.node_name,) if claim.status.node_name else (),
             },
         )
@@ -165,6 +165,9 @@ class Lookout:
             return None, ClassProblem("NodeClassNotFound", message, _MISSING_RETRY_SECONDS)
         kubelet = node_class.spec.kubelet
         instance_type = node_class.spec.instance_type
+        if instance_type is None:
+            message = f"{ref.kind} {ref.name} names no instanceType: a pool needs one, only node templates choose"
+            return None, ClassProblem("NodeClassNotReady", message, _NOT_READY_RETRY_SECONDS)
         try:
             machine = self._provider.shape(instance_type, max_pods=kubelet.max_pods if kubelet else None)
         except NotFound as error:

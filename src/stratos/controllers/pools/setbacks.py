@@ -34,7 +34,7 @@ class Setbacks:
 
     def saw(self, event: CacheEvent[NodeClaim]) -> None:
         claim, pool = event.object, event.object.spec.pool
-        failed_at = _failed_at(claim)
+        failed_at = _failed_at(claim) if pool else None
         if failed_at is not None and failed_at != (_failed_at(event.old) if event.old else None):
             record = self._records.get(pool)
             self._records[pool] = _Record(record.failures + 1 if record else 1, failed_at)

@@ -13,7 +13,7 @@ from stratos.apis.nodeclaim import ClaimCondition, NodeState
 from stratos.apis.nodepool import PoolTemplate
 from stratos.planning.pools.lifecycle import step_through
 from stratos.planning.pools.nodes import Role, shape_node
-from stratos.planning.pools.steps import MachinePlan, Record, Shape, Step, Tag
+from stratos.planning.pools.steps import MachinePlan, Nominate, Record, Shape, Step, Tag
 from stratos.snapshot.machine import MachineSnapshot, MachineState
 
 CLOUD_LAG = timedelta(seconds=10)
@@ -34,7 +34,7 @@ class Draft:
         self.claim = look.claim
         self.now = look.taken_at
         self.status = look.claim.status
-        self.template = look.pool.template if look.pool else PoolTemplate()
+        self.template = look.settings.template if look.settings else PoolTemplate()
         self.steps: list[Step] = []
 
     # What was seen
@@ -94,6 +94,12 @@ class Draft:
         shape = shape_node(node, self.claim, self.status, self.template, role, lifted=lifted, just_started=just_started)
         if not shape.fits(node):
             self.do(Shape(shape))
+
+    def nominate(self) -> None:
+        """Promise the node to the pods it was wanted for: otherwise whoever is scheduled first takes their room."""
+        decision = self.claim.spec.decision
+        if decision is not None and decision.pods and self.look.node is not None:
+            self.do(Nominate(decision.pods))
 
     def close_first(self, role: Role) -> None:
         """Shape the node before the move that was just noted is written: whoever reads it finds the node closed."""

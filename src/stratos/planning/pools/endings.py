@@ -1,4 +1,4 @@
-"""How a machine of a pool is stopped, emptied, ended, or found to be lost."""
+"""How a machine is stopped, emptied, ended, or found to be lost."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def drain(draft: Draft) -> MachinePlan | None:
 
 
 def _plan_drain(draft: Draft) -> DrainPlan:
-    pool = draft.look.pool
+    settings = draft.look.settings
     drained = find_condition(draft.status.conditions, ClaimCondition.DRAINED)
     started = (drained and drained.last_transition_time) or draft.now
     return plan_drain(
@@ -63,8 +63,8 @@ def _plan_drain(draft: Draft) -> DrainPlan:
         draft.look.budgets,
         now=draft.now,
         started_at=started,
-        timeout_seconds=parse_duration_seconds(pool.scale_down.drain_timeout) if pool else 0.0,
-        force_after_timeout=pool.scale_down.force_after_timeout if pool else True,
+        timeout_seconds=parse_duration_seconds(settings.scale_down.drain_timeout) if settings else 0.0,
+        force_after_timeout=settings.scale_down.force_after_timeout if settings else True,
     )
 
 

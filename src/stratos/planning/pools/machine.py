@@ -78,6 +78,9 @@ def plan_machine(look: MachineSnapshot) -> MachinePlan:
 def _launch(draft: Draft) -> MachinePlan:
     """Ask for the machine; after a refusal, or an answer that was lost, the less often the longer it has been tried."""
     launched = find_condition(draft.status.conditions, ClaimCondition.LAUNCHED)
+    if launched is not None and launched.status == "False" and draft.claim.spec.template:
+        # It stands for one offering, and that cannot be had: whoever chose it chooses another.
+        return draft.plan(f"provisioning to let it go: {launched.message}", follow=False)
     if launched is not None and launched.last_transition_time is not None:
         again_at = next_try(launched.last_transition_time, draft.claim.metadata.creation_timestamp)
         if draft.now < again_at:
@@ -128,6 +131,8 @@ def _wake(draft: Draft) -> MachinePlan:
     draft.do(Start(start_token(draft.claim)))
     draft.move(NodeState.RUNNING, wakes_done=draft.claim.spec.wakes, last_started_at=draft.now)
     draft.condition(ClaimCondition.WOKEN, True, "Started", "the cloud accepted the start")
+    if draft.template.network_readiness_strategy == "None":
+        draft.nominate()  # nothing keeps its node closed from here on
     draft.shape(Role.SERVING)
     draft.do(Tell("NodeStarted", f"{draft.name} is started from standby"))
     draft.tag_state(NodeState.RUNNING)
@@ -141,8 +146,12 @@ def _serve(draft: Draft) -> MachinePlan:
     if draft.is_gone:
         return lost(draft)
     if draft.seen is MachineState.STOPPED and draft.seen_since(draft.status.last_started_at):
-        draft.condition(ClaimCondition.WOKEN, False, "StoppedOutside", "somebody else stopped its machine")
         draft.do(Tell("NodeStopped", f"{draft.name} was stopped by somebody else", warning=True))
+        if draft.claim.spec.template:
+            # Nothing of a template stands by: its pods get another machine.
+            draft.condition(ClaimCondition.ENDED, True, "StoppedOutside", "somebody else stopped its machine")
+            return draft.plan(look_again_seconds=0.0)
+        draft.condition(ClaimCondition.WOKEN, False, "StoppedOutside", "somebody else stopped its machine")
         return now_standby(draft)
     if wake_is_due(draft.claim):
         draft.record(wakes_done=draft.claim.spec.wakes)  # it is awake: there is nothing to start
@@ -161,6 +170,8 @@ def _serve(draft: Draft) -> MachinePlan:
         draft.condition(ClaimCondition.READY, True, "NodeReady", "its node takes pods")
     else:
         draft.condition(ClaimCondition.READY, False, "NodeNotReady", "its node does not take pods")
+    if waiting and lifted:
+        draft.nominate()
     draft.shape(Role.SERVING, lifted=lifted)
     if waiting and lifted:
         if ready and network:

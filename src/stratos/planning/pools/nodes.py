@@ -78,15 +78,18 @@ def shape_node(
 
 
 def _labels(claim: NodeClaim, status: NodeClaimStatus, template: PoolTemplate) -> dict[str, str]:
-    own = {
-        labels.POOL: claim.spec.pool,
-        labels.INSTANCE_ID: status.instance_id,
-        labels.CAPACITY_TYPE: claim.spec.capacity_type,
-    }
+    own = {**labels_at_birth(claim), labels.INSTANCE_ID: status.instance_id}
     if status.state is not None and status.state_since is not None:
         own[labels.STATE] = status.state
         own[labels.STATE_SINCE] = str(int(status.state_since.timestamp()))
     return template.node_labels | own
+
+
+def labels_at_birth(claim: NodeClaim) -> dict[str, str]:
+    """The labels of ours that a node joins with, whatever the template of its pool says."""
+    whose = {labels.POOL: claim.spec.pool} if claim.spec.pool else {labels.TEMPLATE: claim.spec.template}
+    settings = claim.spec.node.labels if claim.spec.node else {}
+    return settings | whose | {labels.CAPACITY_TYPE: claim.spec.capacity_type}
 
 
 def _annotations(claim: NodeClaim, status: NodeClaimStatus) -> dict[str, str | None]:

@@ -46,6 +46,13 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
+class Nominate:
+    """Promise the node to those of these pods that still wait, before anybody else may see that it has room."""
+
+    pods: tuple[str, ...]  # namespace/name
+
+
+@dataclass(frozen=True, slots=True)
 class Empty:
     """Ask pods to leave, and remove those whose time is over."""
 
@@ -67,7 +74,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """An event on the pool."""
+    """An event on the pool or the template."""
 
     reason: str
     message: str
@@ -79,7 +86,21 @@ class Release:
     """Nothing of the machine is left: let the claim go."""
 
 
-Step = Launch | FindMachine | Start | Stop | Terminate | Tag | Shape | Empty | DeleteNode | Record | Tell | Release
+Step = (
+    Launch
+    | FindMachine
+    | Start
+    | Stop
+    | Terminate
+    | Tag
+    | Shape
+    | Nominate
+    | Empty
+    | DeleteNode
+    | Record
+    | Tell
+    | Release
+)
 
 
 @dataclass(frozen=True, slots=True)

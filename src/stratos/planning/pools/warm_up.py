@@ -19,9 +19,9 @@ from stratos.snapshot.machine import MachineState
 
 
 def prepare(draft: Draft) -> MachinePlan:
-    pool = draft.look.pool or NodePoolSpec(pool_size=1, min_standby=0, template=draft.template)
+    settings = draft.look.settings or NodePoolSpec(pool_size=1, min_standby=0, template=draft.template)
     started = draft.status.launched_at or draft.status.state_since or draft.now
-    timeout = parse_duration_seconds(pool.pre_warm.timeout)
+    timeout = parse_duration_seconds(settings.pre_warm.timeout)
     deadline = started + timedelta(seconds=timeout)
     if draft.is_gone:
         return _fail_warm_up(draft, "terminated", "WarmupFailed", "the cloud ended its machine")
@@ -36,17 +36,17 @@ def prepare(draft: Draft) -> MachinePlan:
     if draft.status.warmup_completed_at is not None:
         return _leave_warm_up(draft)
     failure = _failed_images(draft)
-    if failure and pool.pre_warm.image_pull_policy == "Required":
+    if failure and settings.pre_warm.image_pull_policy == "Required":
         return _fail_warm_up(draft, "image_pull_failed", "WarmupFailed", failure)
     if draft.seen is MachineState.STOPPED:
         return _complete_warm_up(draft, "self_stop", "it turned itself off")
-    missing = "the machine to turn itself off" if draft.look.turns_itself_off else _missing(draft, pool)
+    missing = "the machine to turn itself off" if draft.look.turns_itself_off else _missing(draft, settings)
     if not missing:
         return _complete_warm_up(draft, "controller_stop", "its node is ready")
     if draft.now < deadline:
         return draft.plan(missing, draft.seconds_until(deadline))
     late = f"it waited {format_duration(timeout)} for {missing}"
-    if pool.pre_warm.timeout_action == "terminate":
+    if settings.pre_warm.timeout_action == "terminate":
         return _fail_warm_up(draft, "timeout", "WarmupTimeout", late)
     draft.do(Tell("WarmupTimeout", f"{draft.name} is used as it is: {late}", warning=True))
     return _complete_warm_up(draft, "timeout", late)
@@ -70,7 +70,7 @@ def _failed_images(draft: Draft) -> str:
     return pulled.message or pulled.reason if pulled is not None and pulled.status == "False" else ""
 
 
-def _missing(draft: Draft, pool: NodePoolSpec) -> str:
+def _missing(draft: Draft, settings: NodePoolSpec) -> str:
     """The first thing that a node has to have before it stands by, and has not. Empty: it is prepared."""
     node = draft.look.node
     if node is None or not is_node_ready(node, None):
@@ -80,7 +80,7 @@ def _missing(draft: Draft, pool: NodePoolSpec) -> str:
     if draft.look.claim.spec.wanted is Wanted.RUNNING:
         return ""  # pods wait for it already, and fetch what they need themselves
     pulled = find_condition(node.status.conditions, labels.IMAGES_PULLED_CONDITION)
-    if pulled.status == "Unknown" if pulled else pool.pre_warm.all_images:
+    if pulled.status == "Unknown" if pulled else settings.pre_warm.all_images:
         return "its images to be pulled"
     ready = {
         f"{pod.metadata.namespace}/{owner.name}"
@@ -110,6 +110,7 @@ def _leave_warm_up(draft: Draft) -> MachinePlan:
             last_started_at=draft.status.launched_at,
         )
         draft.condition(ClaimCondition.WOKEN, True, "NeverParked", "it was needed before it could be parked")
+        draft.nominate()
         draft.shape(Role.SERVING, lifted=True, just_started=True)
         draft.tag_state(NodeState.RUNNING)
         return draft.plan("its node to take pods", 0.0)

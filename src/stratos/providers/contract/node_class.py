@@ -43,7 +43,7 @@ class PartFailure:
 class ResolvedNodeClass:
     """A node class, ready to launch from unless ``failures`` says which part is missing, and why."""
 
-    instance_type: str
+    instance_type: str  # empty: the class leaves it to whoever launches
     image: str = ""
     subnets: tuple[Subnet, ...] = ()
     security_groups: tuple[SecurityGroup, ...] = ()
@@ -79,10 +79,12 @@ class ResolvedNodeClass:
         capacity_type: CapacityType = CapacityType.ON_DEMAND,
         tags: Mapping[str, str] | None = None,
         first_subnet: int = 0,
+        instance_types: tuple[str, ...] = (),
     ) -> LaunchRequest:
         """Ask for one machine of this class. What the caller says about tags and nodes adds to what the class says.
 
         ``first_subnet`` (any number, taken modulo their count) turns the order of subnets, so that launches rotate.
+        ``instance_types`` stand in for those of the class.
         """
         if self.failures:
             first = self.failures[0]
@@ -93,7 +95,7 @@ class ResolvedNodeClass:
         turn = first_subnet % len(self.subnets)
         return LaunchRequest(
             token=token,
-            instance_types=(self.spot_instance_types if spot else ()) or (self.instance_type,),
+            instance_types=instance_types or (self.spot_instance_types if spot else ()) or (self.instance_type,),
             subnets=self.subnets[turn:] + self.subnets[:turn],
             image=self.image,
             bootstrap=replace(

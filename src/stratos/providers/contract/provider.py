@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from stratos.apis.meta import KubeObject
+from stratos.catalog.catalog import Catalog
 from stratos.providers.contract.machine import Interruption, LaunchRequest, Machine, MachineShape
 from stratos.providers.contract.node_class import ResolvedNodeClass
 
@@ -19,6 +20,11 @@ class Provider(Protocol):
     @property
     def name(self) -> str:
         """The cloud's short name, as metrics and messages show it."""
+        ...
+
+    @property
+    def catalog(self) -> Catalog:
+        """What the cloud sells here, and for how much."""
         ...
 
     async def launch(self, request: LaunchRequest) -> Machine:
@@ -71,8 +77,10 @@ class Provider(Protocol):
         """Notices as they come, beginning with those still pending. Every iterator sees all, and never ends."""
         ...
 
-    async def resolve(self, node_class: KubeObject) -> ResolvedNodeClass:
-        """Look up what a node class selects. A part that is not found is an answer, in ``failures``.
+    async def resolve(self, node_class: KubeObject, *, arch: str = "") -> ResolvedNodeClass:
+        """Look up what a node class selects, for machines of ``arch`` (empty: the class's own architecture).
+
+        A part that is not found is an answer, in ``failures``.
 
         Raises `Invalid`, naming the field, for a kind of class that this cloud does not run and for an instance type
         that it does not have.

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from stratos.apis.meta import KubeObject
 from stratos.base.clock import Clock
 from stratos.base.errors import StratosError, Throttled
+from stratos.catalog.catalog import Catalog
 from stratos.providers.contract.machine import Interruption, LaunchRequest, Machine, MachineShape
 from stratos.providers.contract.node_class import ResolvedNodeClass
 from stratos.providers.contract.provider import Provider
@@ -72,6 +73,10 @@ class RateLimited:
     def name(self) -> str:
         return self._provider.name
 
+    @property
+    def catalog(self) -> Catalog:
+        return self._provider.catalog
+
     async def launch(self, request: LaunchRequest) -> Machine:
         return await self._call("launch", lambda: self._provider.launch(request))
 
@@ -96,8 +101,8 @@ class RateLimited:
     def interruptions(self) -> AsyncIterator[Interruption]:
         return self._provider.interruptions()
 
-    async def resolve(self, node_class: KubeObject) -> ResolvedNodeClass:
-        return await self._call("resolve", lambda: self._provider.resolve(node_class))
+    async def resolve(self, node_class: KubeObject, *, arch: str = "") -> ResolvedNodeClass:
+        return await self._call("resolve", lambda: self._provider.resolve(node_class, arch=arch))
 
     def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:
         return self._provider.shape(instance_type, max_pods=max_pods, disk_gib=disk_gib)

@@ -30,17 +30,21 @@ BOOT_TIME = "boot-time"
 START_TIME = "start-time"
 """Settings by which a SimNodeClass fixes how long its machines take, as durations."""
 
+_USUAL_ARCH = "amd64"
 _ARCH = {"x86_64": "amd64", "arm64": "arm64"}
 
 
 def resolve_node_class(
-    node_class: KubeObject, account: Account, catalog: Catalog, cluster_name: str
+    node_class: KubeObject, account: Account, catalog: Catalog, cluster_name: str, arch: str = ""
 ) -> ResolvedNodeClass:
-    """What the class comes to. Raises `Invalid` for kinds and instance types that are not had here."""
+    """What the class comes to, for machines of ``arch`` (empty: its own).
+
+    Raises `Invalid` for kinds and instance types that are not had here.
+    """
     if isinstance(node_class, AWSNodeClass):
-        return _resolve_aws(node_class, _Lookup(account), catalog, cluster_name)
+        return _resolve_aws(node_class, _Lookup(account), catalog, cluster_name, arch)
     if isinstance(node_class, SimNodeClass):
-        return _resolve_sim(node_class.spec, _Lookup(account), catalog)
+        return _resolve_sim(node_class.spec, _Lookup(account), catalog, arch)
     raise Invalid(
         f"the simulated cloud does not run {node_class.kind or type(node_class).__name__}",
         problems=(FieldProblem("kind", "FieldValueNotSupported", "supported: AWSNodeClass, SimNodeClass"),),
@@ -48,16 +52,18 @@ def resolve_node_class(
     )
 
 
-def _resolve_aws(node_class: AWSNodeClass, lookup: _Lookup, catalog: Catalog, cluster_name: str) -> ResolvedNodeClass:
+def _resolve_aws(
+    node_class: AWSNodeClass, lookup: _Lookup, catalog: Catalog, cluster_name: str, arch: str
+) -> ResolvedNodeClass:
     spec = node_class.spec
-    instance_type = _instance_type(spec.instance_type, "spec.instanceType", catalog)
+    own = _instance_type(spec.instance_type, "spec.instanceType", catalog) if spec.instance_type else None
     spot = spec.spot_config
     for index, name in enumerate(spot.instance_types if spot else ()):
         _instance_type(name, f"spec.spotConfig.instanceTypes[{index}]", catalog)
     kubelet = spec.kubelet or KubeletSettings()
     return ResolvedNodeClass(
-        instance_type=spec.instance_type,
-        image=lookup.image(spec, instance_type),
+        instance_type=spec.instance_type or "",
+        image=lookup.image(spec, arch) if arch else lookup.image_of_class(spec, own),
         subnets=lookup.subnets(spec),
         security_groups=lookup.security_groups(spec),
         instance_profile=lookup.instance_profile(spec, f"stratos-{cluster_name}-{node_class.metadata.name}"),
@@ -83,13 +89,13 @@ def _resolve_aws(node_class: AWSNodeClass, lookup: _Lookup, catalog: Catalog, cl
     )
 
 
-def _resolve_sim(spec: SimNodeClassSpec, lookup: _Lookup, catalog: Catalog) -> ResolvedNodeClass:
-    instance_type = _instance_type(spec.instance_type, "spec.instanceType", catalog)
+def _resolve_sim(spec: SimNodeClassSpec, lookup: _Lookup, catalog: Catalog, arch: str) -> ResolvedNodeClass:
+    own = _instance_type(spec.instance_type, "spec.instanceType", catalog) if spec.instance_type else None
     settings = {BOOT_TIME: spec.boot_time, START_TIME: spec.start_time}
     kubelet = spec.kubelet or KubeletSettings()
     return ResolvedNodeClass(
-        instance_type=spec.instance_type,
-        image=spec.image or lookup.recommended_image("AL2023", instance_type.arch),
+        instance_type=spec.instance_type or "",
+        image=spec.image or lookup.recommended_image("AL2023", arch or (own.arch if own else _USUAL_ARCH)),
         subnets=lookup.subnets_in(spec.zones),
         failures=tuple(lookup.failures),
         disks=(Disk("/dev/xvda", spec.disk_size),),
@@ -130,11 +136,15 @@ class _Lookup:
         self._account = account
         self.failures: list[PartFailure] = []
 
-    def image(self, spec: AWSNodeClassSpec, instance_type: InstanceType) -> str:
+    def image_of_class(self, spec: AWSNodeClassSpec, own: InstanceType | None) -> str:
+        """The image for the class's own machines, if it says what they are."""
         arch = _ARCH[spec.architecture]
-        if arch != instance_type.arch:
-            message = f"{instance_type.name} is an {instance_type.arch} machine, and spec.architecture says {arch}"
+        if own is not None and own.arch != arch:
+            message = f"{own.name} is an {own.arch} machine, and spec.architecture says {arch}"
             return self._image_failed(FailureReason.RESOLUTION_FAILED, message)
+        return self.image(spec, arch)
+
+    def image(self, spec: AWSNodeClassSpec, arch: str) -> str:
         if spec.ami:
             if any(image.id == spec.ami for image in self._account.images):
                 return spec.ami
