@@ -8,8 +8,8 @@ back-offs and limits for the planner.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from stratos.apis.nodetemplate import Constraints, DedicatedAffinity, NodeTemplate, PriorityTier
@@ -23,7 +23,6 @@ from stratos.planning.provisioning.traits import (
     cpu_manufacturer,
     has_extended_memory,
     is_compute_optimized,
-    is_custom,
     is_gpu_named,
     is_storage_optimized,
 )
@@ -64,27 +63,33 @@ class Candidates:
         if wishes == NO_WISHES:
             return self
         refused = {name: rule for name, type_ in self.types.items() if (rule := wishes.refuses(type_))}
-        offers: dict[str, str] = {}  # types of which no offering is left, by what ruled the last one out
+        left = self.without(
+            refused, lambda each: wishes.refuses_offer(each.offering.capacity_type, each.price_usd_per_hour)
+        )
+        return replace(left, notes=(*self.notes, *_unknown_gpus(self.types, wishes.gpu_skus)))
+
+    def without(self, refused: Mapping[str, str], refuses: Callable[[Candidate], str] = lambda _: "") -> Candidates:
+        """What is left without some types, and without some offers; both say by what rule."""
+        lost = dict(refused)
         stages = []
         for stage in self.stages:
             kept = []
             for candidate in stage:
-                name, _, capacity_type = candidate.offering
+                name = candidate.offering.instance_type
                 if name in refused:
                     continue
-                rule = wishes.refuses_offer(capacity_type, candidate.price_usd_per_hour)
+                rule = refuses(candidate)
                 if rule:
-                    offers[name] = rule
+                    lost[name] = rule
                 else:
                     kept.append(candidate)
             stages.append(tuple(kept))
         left = {candidate.offering.instance_type for stage in stages for candidate in stage}
-        lost = refused | {name: rule for name, rule in offers.items() if name not in left}
         return Candidates(
             stages=tuple(stage for stage in stages if stage),
             types={name: type_ for name, type_ in self.types.items() if name in left},
-            rejected={**self.rejected, **lost},
-            notes=(*self.notes, *_unknown_gpus(self.types, wishes.gpu_skus)),
+            rejected={**self.rejected, **{name: rule for name, rule in lost.items() if name not in left}},
+            notes=self.notes,
         )
 
 
@@ -206,9 +211,9 @@ class _TypeSieve:
             return "constraints.instanceTypeRegexp"
         if self._dedicated and type_.name not in self._dedicated:
             return "constraints.dedicatedNodeAffinity"
-        if is_custom(type_.name) and not constraints.custom_instances_enabled:
+        if type_.custom and not constraints.custom_instances_enabled:
             return "constraints.customInstancesEnabled"
-        if has_extended_memory(type_.name) and not constraints.custom_instances_with_extended_memory_enabled:
+        if has_extended_memory(type_) and not constraints.custom_instances_with_extended_memory_enabled:
             return "constraints.customInstancesWithExtendedMemoryEnabled"
         return ""
 

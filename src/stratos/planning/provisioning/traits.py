@@ -51,13 +51,9 @@ def is_storage_optimized(instance_type: InstanceType) -> bool:
     return instance_type.local_nvme_gb > 0
 
 
-def is_custom(instance_type: str) -> bool:
-    """A shape that is made to measure, as Google names them."""
-    return "custom-" in instance_type
-
-
-def has_extended_memory(instance_type: str) -> bool:
-    return is_custom(instance_type) and instance_type.endswith("-ext")
+def has_extended_memory(instance_type: InstanceType) -> bool:
+    """More memory than a shape made to measure may have for its cores, against a surcharge."""
+    return instance_type.custom and instance_type.name.endswith("-ext")
 
 
 def is_gpu_named(gpu: Gpu, wanted: str) -> bool:

@@ -1,0 +1,53 @@
+"""What a pod asks of provisioning: what the scheduler will hold nodes to, and what it says of machines itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stratos.apis import labels
+from stratos.apis.pod import Pod
+from stratos.catalog.catalog import Catalog
+from stratos.catalog.instance_type import CapacityType
+from stratos.planning.packing.problem import PodToPlace
+from stratos.planning.provisioning.annotations import NO_WISHES, Wishes, wishes_of
+from stratos.planning.scheduling.nodes import NodeDescription
+from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
+from stratos.planning.scheduling.volumes import NO_VOLUMES, VolumeNeeds
+
+
+@dataclass(frozen=True, slots=True)
+class PodAsks:
+    key: str  # namespace/name
+    requirements: PodRequirements
+    wishes: Wishes = NO_WISHES
+
+    @property
+    def to_place(self) -> PodToPlace:
+        return PodToPlace(self.key, self.requirements)
+
+    def amount(self, resource: str) -> int:
+        return next((amount for name, amount in self.requirements.requests if name == resource), 0)
+
+    @property
+    def gpus(self) -> int:
+        return sum(amount for name, amount in self.requirements.requests if name.endswith("/gpu"))
+
+
+def asks_of(pod: Pod, *, volumes: VolumeNeeds = NO_VOLUMES) -> PodAsks:
+    """Raises `Invalid` naming the field or the annotation that has no meaning."""
+    return PodAsks(pod.metadata.key, requirements_of(pod, volumes=volumes), wishes_of(pod))
+
+
+def grants(node: NodeDescription, wishes: Wishes, catalog: Catalog) -> bool:
+    """Would a node that is there be what the pod wishes for? One of a type nobody knows is not."""
+    if wishes == NO_WISHES:
+        return True
+    type_ = catalog.instance_types.get(node.labels.get(labels.INSTANCE_TYPE, ""))
+    if type_ is None or wishes.refuses(type_):
+        return False
+    try:
+        terms = CapacityType(node.labels.get(labels.CAPACITY_TYPE, CapacityType.ON_DEMAND))
+    except ValueError:
+        return False
+    offering = catalog.offering(type_.name, node.labels.get(labels.ZONE, ""), terms)
+    return not wishes.refuses_offer(terms, offering.price_usd_per_hour if offering else 0.0)

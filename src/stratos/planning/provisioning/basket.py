@@ -1,0 +1,213 @@
+"""The machines chosen so far, and the nodes there are: every further group of pods is packed beside them.
+
+Limits are enforced here, between the packing and the purchase: a machine that is refused is not in the basket, its
+pods are packed again onto what still may be bought, and what is left in the end is left with the limit as its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from stratos.apis import labels
+from stratos.planning.packing.pack import Effort, pack
+from stratos.planning.packing.problem import (
+    Candidate,
+    ExistingNode,
+    Packing,
+    PackingProblem,
+    PlannedMachine,
+    Unplaced,
+)
+from stratos.planning.provisioning.asks import PodAsks
+from stratos.planning.provisioning.limits import Budget
+from stratos.planning.scheduling.nodes import NodeDescription
+from stratos.planning.scheduling.placement import PlacedPod
+from stratos.planning.scheduling.rejection import Rule
+
+_NAME = "new machine "  # no node can be called so
+
+
+@dataclass(slots=True)
+class Chosen:
+    """A machine to get."""
+
+    name: str
+    candidate: Candidate
+    packing: str  # how it was filled, see `strategies`
+    share: str  # only pods of the same share are added to it
+    pods: list[PlacedPod] = field(default_factory=list)
+
+    def as_existing(self) -> ExistingNode:
+        node = self.candidate.node
+        node_labels = {**node.labels, labels.HOSTNAME: self.name, labels.PACKING: self.packing}
+        return ExistingNode(replace(node, name=self.name, labels=node_labels), tuple(self.pods))
+
+
+@dataclass(slots=True)
+class Filled:
+    """What became of a group of pods. Several packings may have contributed."""
+
+    assignments: dict[str, str] = field(default_factory=dict)  # pod → node that is there, or machine of other groups
+    machines: dict[str, list[str]] = field(default_factory=dict)  # machine chosen for this group → its pods
+    unplaced: tuple[Unplaced, ...] = ()
+    bounds: list[float] = field(default_factory=list)
+    bound: str = ""
+    report: list[str] = field(default_factory=list)
+
+
+class Basket:
+    def __init__(
+        self,
+        existing: Sequence[ExistingNode],
+        *,
+        budget: Budget,
+        effort: Effort,
+        namespace_labels: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        self._existing = list(existing)
+        self._budget = budget
+        self._effort = effort
+        self._namespace_labels = namespace_labels or {}
+        self._bought: dict[tuple[str, object], int] = {}
+        self.machines: dict[str, Chosen] = {}
+
+    def place(
+        self,
+        pods: Sequence[PodAsks],
+        candidates: Sequence[Candidate],
+        into: Filled,
+        *,
+        packing: str,
+        share: str = "",
+        sees: Callable[[NodeDescription], bool] = lambda _: True,
+    ) -> list[PodAsks]:
+        """Pack ``pods``; the answer goes ``into``, and what is left over is returned.
+
+        ``sees`` tells which nodes the pods may use; of the chosen machines only those of their ``share``.
+        """
+        by_key = {pod.key: pod for pod in pods}
+        left, refusals = list(pods), dict[str, str]()
+        open_to_buy = [each for each in candidates if not self._budget.refuses(each)]
+        while left:
+            answer = self._ask(left, open_to_buy, share, sees)
+            self._assign(answer, by_key, into)
+            accepted, refused = self._accept(answer.machines, by_key, packing, share, into)
+            into.bounds.append(answer.lower_bound_usd_per_hour)
+            into.bound = answer.bound
+            into.report += answer.report
+            into.unplaced = answer.unplaced
+            if not refused:
+                left = [by_key[each.pod] for each in answer.unplaced]
+                break
+            refusals |= refused
+            left = [by_key[key] for key in sorted({*refused, *(each.pod for each in answer.unplaced)})]
+            open_to_buy = [each for each in open_to_buy if not self._budget.refuses(each)]
+            if not accepted and not open_to_buy:
+                into.unplaced = self._ask(left, (), share, sees).unplaced
+                break
+        into.unplaced = tuple(self._true_reason(each, by_key, candidates, refusals) for each in into.unplaced)
+        return left
+
+    def _ask(
+        self,
+        pods: Sequence[PodAsks],
+        candidates: Sequence[Candidate],
+        share: str,
+        sees: Callable[[NodeDescription], bool],
+    ) -> Packing:
+        there = [node if sees(node.description) else _closed(node) for node in self._existing]
+        for machine in self.machines.values():
+            node = machine.as_existing()
+            there.append(node if machine.share == share and sees(node.description) else _closed(node))
+        return pack(
+            PackingProblem(
+                pods=tuple(pod.to_place for pod in pods),
+                candidates=tuple(self._still_to_be_had(candidates)),
+                existing=tuple(there),
+                namespace_labels=self._namespace_labels,
+            ),
+            effort=self._effort,
+        )
+
+    def _still_to_be_had(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        left = []
+        for candidate in candidates:
+            if candidate.most is None:
+                left.append(candidate)
+            elif (most := candidate.most - self._bought.get((candidate.template, candidate.offering), 0)) > 0:
+                left.append(replace(candidate, most=most))
+        return left
+
+    def _assign(self, answer: Packing, by_key: Mapping[str, PodAsks], into: Filled) -> None:
+        nodes = (
+            {node.description.name: index for index, node in enumerate(self._existing)} if answer.assignments else {}
+        )
+        for key, name in sorted(answer.assignments.items()):
+            placed = PlacedPod(key, by_key[key].requirements)
+            if name in self.machines:
+                self.machines[name].pods.append(placed)
+            if name in into.machines:
+                into.machines[name].append(key)
+                continue
+            into.assignments[key] = name
+            if name in nodes:
+                node = self._existing[nodes[name]]
+                self._existing[nodes[name]] = replace(node, pods=(*node.pods, placed))
+
+    def _accept(
+        self,
+        planned: Sequence[PlannedMachine],
+        by_key: Mapping[str, PodAsks],
+        packing: str,
+        share: str,
+        into: Filled,
+    ) -> tuple[int, dict[str, str]]:
+        """Take what the budget allows, the most urgent pods' machines first. Says why the others' pods go without."""
+        accepted, refused = 0, dict[str, str]()
+        for machine in sorted(planned, key=lambda each: _urgency(each, by_key)):
+            why = self._budget.refuses(machine.candidate)
+            if why:
+                refused.update((key, why) for key in machine.pods)
+                continue
+            self._budget.take(machine.candidate)
+            bought = (machine.candidate.template, machine.candidate.offering)
+            self._bought[bought] = self._bought.get(bought, 0) + 1
+            name = f"{_NAME}{len(self.machines) + 1}"
+            placed = [PlacedPod(key, by_key[key].requirements) for key in machine.pods]
+            self.machines[name] = Chosen(name, replace(machine.candidate, most=None), packing, share, placed)
+            into.machines[name] = list(machine.pods)
+            accepted += 1
+        return accepted, refused
+
+    def _true_reason(
+        self,
+        left: Unplaced,
+        by_key: Mapping[str, PodAsks],
+        candidates: Sequence[Candidate],
+        refusals: Mapping[str, str],
+    ) -> Unplaced:
+        """A pod that would have a machine but for a limit is told of the limit."""
+        why = refusals.get(left.pod)
+        if why is None:
+            closed = (each for each in candidates if self._budget.refuses(each) and _holds(each, by_key[left.pod]))
+            first = next(closed, None)
+            why = self._budget.refuses(first) if first is not None else None
+        if why is None:
+            return left
+        return Unplaced(left.pod, Rule.NODE_RESOURCES_FIT, why, left.relaxations)
+
+
+def _holds(candidate: Candidate, pod: PodAsks) -> bool:
+    free = candidate.node.allocatable
+    return all(amount <= free.get(resource, 0) for resource, amount in pod.requirements.requests)
+
+
+def _urgency(machine: PlannedMachine, by_key: Mapping[str, PodAsks]) -> tuple[int, float, tuple[str, ...]]:
+    priority = max((by_key[key].requirements.priority for key in machine.pods), default=0)
+    return -priority, machine.candidate.price_usd_per_hour, machine.pods
+
+
+def _closed(node: ExistingNode) -> ExistingNode:
+    """The pods there count for those who look at other pods; there is no room for more."""
+    return replace(node, description=replace(node.description, allocatable={}))

@@ -1,0 +1,261 @@
+"""How the pods of one template are turned into machines. It needs no cluster: estimates ask here, too.
+
+- ``optimal``: the whole mix of pods at least cost, over everything the template may buy.
+- ``thresholds``: small pods share nodes of a minimum shape (bin-packing): the cheapest type that satisfies it. Pods at
+  or above any threshold, and those that say something about their machine, get the cheapest type that holds one of
+  them, by the price of the node, and their like share what was bought (bin-selection).
+
+Where a kind of machine cannot be had in sufficient number, the next by price is tried. Under thresholds, the pods'
+annotations decide about spot and on-demand; the template's terms are for pods that say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from stratos.apis import labels
+from stratos.apis.nodetemplate import BinPacking, BinSelection, NodeTemplate
+from stratos.base.quantity import millis, units
+from stratos.catalog.catalog import Catalog
+from stratos.catalog.instance_type import CapacityType, InstanceType
+from stratos.planning.packing.pack import Effort
+from stratos.planning.packing.problem import Candidate, ExistingNode, Packing, PlannedMachine
+from stratos.planning.provisioning.annotations import NO_WISHES, Wishes
+from stratos.planning.provisioning.asks import PodAsks, grants
+from stratos.planning.provisioning.basket import Basket, Filled
+from stratos.planning.provisioning.candidates import Candidates, by_price, candidates_of
+from stratos.planning.provisioning.limits import Budget
+from stratos.planning.scheduling.daemons import Daemons
+from stratos.planning.scheduling.nodes import NodeDescription
+from stratos.planning.scheduling.rejection import Rule
+from stratos.planning.scheduling.requirements import NodeRules
+from stratos.planning.scheduling.rules import reject_by_rules
+from stratos.snapshot.provisioning import LaunchGround
+
+OPTIMAL = "optimal"
+BIN_PACKING = "bin-packing"
+BIN_SELECTION = "bin-selection"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Pods that were decided about together, and what was decided."""
+
+    strategy: str  # OPTIMAL, BIN_PACKING or BIN_SELECTION
+    pods: tuple[PodAsks, ...]
+    candidates: Candidates  # what there was to choose from
+    packing: Packing
+    machines: tuple[str, ...] = ()  # what the basket calls each of `packing.machines`
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What one template has to sell at the moment."""
+
+    template: NodeTemplate
+    catalog: Catalog
+    ground: LaunchGround
+    daemons: Daemons = ()
+    held_back: Callable[[Candidates], Candidates] | None = None  # takes away what is backed off
+
+    def candidates(self, wishes: Wishes = NO_WISHES, *, any_terms: bool = False) -> Candidates:
+        found = candidates_of(self.template, self.catalog, self.ground, self.daemons, any_terms=any_terms)
+        return (self.held_back(found) if self.held_back is not None else found).narrowed(wishes)
+
+
+def choose_machines(
+    pods: Sequence[PodAsks],
+    template: NodeTemplate,
+    catalog: Catalog,
+    *,
+    ground: LaunchGround | None = None,
+    daemons: Daemons = (),
+    existing: Sequence[ExistingNode] = (),
+    namespace_labels: Mapping[str, Mapping[str, str]] | None = None,
+    effort: Effort = Effort.BEST,
+) -> tuple[Group, ...]:
+    """The machines ``template`` would get for ``pods``, group by group. Without a ground: all zones of the region."""
+    basket = Basket(existing, budget=Budget((template,), (), catalog), effort=effort, namespace_labels=namespace_labels)
+    shelf = Shelf(template, catalog, ground or LaunchGround(zones=catalog.zones), daemons)
+    return tuple(fill(basket, shelf, pods))
+
+
+def fill(basket: Basket, shelf: Shelf, pods: Sequence[PodAsks]) -> Iterator[Group]:
+    """Find places for ``pods`` in the basket, and put new machines in. Their order makes no difference."""
+    pods = sorted(pods, key=lambda pod: pod.key)
+    if shelf.template.spec.strategy == "optimal":
+        yield from _fill_optimally(basket, shelf, pods)
+        return
+    spec = shelf.template.spec
+    selected = [pod for pod in pods if is_selected(pod, spec.bin_packing, spec.bin_selection)]
+    taken = {pod.key for pod in selected}
+    yield from _fill_selected(basket, shelf, selected)
+    shared = [pod for pod in pods if pod.key not in taken]
+    if shared:
+        yield _fill_shared(basket, shelf, shared)
+
+
+def is_selected(pod: PodAsks, packing: BinPacking, selection: BinSelection) -> bool:
+    """Whether the pod gets machines by bin-selection. Each threshold alone is enough, and is met by its own value."""
+    return (
+        not packing.enabled
+        or pod.wishes != NO_WISHES
+        or pod.amount("cpu") >= millis(selection.pod_cpu_threshold)
+        or pod.amount("memory") >= units(selection.pod_memory_threshold)
+        or pod.gpus >= selection.pod_gpu_threshold
+    )
+
+
+def _fill_optimally(basket: Basket, shelf: Shelf, pods: Sequence[PodAsks]) -> Iterator[Group]:
+    # Pods that have wishes go first: what they leave free is good for those that have none.
+    by_wishes: dict[Wishes, list[PodAsks]] = {}
+    for pod in pods:
+        by_wishes.setdefault(pod.wishes, []).append(pod)
+    for wishes, group in sorted(by_wishes.items(), key=lambda pair: (pair[0] == NO_WISHES, pair[1][0].key)):
+        candidates, filled, left = shelf.candidates(wishes), Filled(), group
+        for stage in candidates.stages or ((),):
+            if left:
+                left = basket.place(
+                    left, stage, filled, packing=OPTIMAL, sees=partial(_granting, wishes, shelf.catalog)
+                )
+        yield _group(OPTIMAL, basket, group, candidates, filled)
+
+
+def _granting(wishes: Wishes, catalog: Catalog, node: NodeDescription) -> bool:
+    return grants(node, wishes, catalog)
+
+
+def _fill_selected(basket: Basket, shelf: Shelf, pods: Sequence[PodAsks]) -> Iterator[Group]:
+    alike: dict[_Alike, list[PodAsks]] = {}
+    for pod in pods:
+        alike.setdefault((pod.requirements.requests, pod.requirements.node_rules, pod.wishes), []).append(pod)
+    for (_, _, wishes), group in sorted(alike.items(), key=lambda pair: pair[1][0].key):
+
+        def sees(node: NodeDescription, wishes: Wishes = wishes) -> bool:
+            return node.labels.get(labels.PACKING) != BIN_PACKING and grants(node, wishes, shelf.catalog)
+
+        candidates = shelf.candidates(wishes, any_terms=wishes.terms is not None)
+        share = f"{BIN_SELECTION} {shelf.template.metadata.name} {group[0].key}"
+        filled = _fill_kind_by_kind(basket, group, candidates, BIN_SELECTION, share, sees)
+        yield _group(BIN_SELECTION, basket, group, candidates, filled)
+
+
+_Alike = tuple[tuple[tuple[str, int], ...], NodeRules, Wishes]
+
+
+def _fill_shared(basket: Basket, shelf: Shelf, pods: Sequence[PodAsks]) -> Group:
+    def sees(node: NodeDescription) -> bool:
+        return node.labels.get(labels.PACKING) != BIN_SELECTION
+
+    packing = shelf.template.spec.bin_packing
+    candidates = _of_shape(shelf.candidates(any_terms=True), packing, shelf.template.spec.nvidia_gpu_time_slices)
+    share = f"{BIN_PACKING} {shelf.template.metadata.name}"
+    filled = _fill_kind_by_kind(basket, pods, candidates, BIN_PACKING, share, sees)
+    return _group(BIN_PACKING, basket, pods, candidates, filled)
+
+
+def _of_shape(candidates: Candidates, packing: BinPacking, time_slices: int) -> Candidates:
+    """Those that satisfy the minimum shape of shared nodes, by what the machine has in all."""
+    wishes = Wishes(
+        type_regexps=(packing.node_type_regexp,) if packing.node_type_regexp else (),
+        terms=frozenset(packing.node_pricing),
+    )
+    narrowed = candidates.narrowed(wishes)
+    cpu, memory = millis(packing.node_cpu), units(packing.node_memory)
+
+    def too_small(type_: InstanceType) -> str:
+        if type_.vcpu * 1000 < cpu:
+            return "binPacking.nodeCPU"
+        if type_.memory_bytes < memory:
+            return "binPacking.nodeMemory"
+        if type_.max_pods < packing.node_min_pod_count:
+            return "binPacking.nodeMinPodCount"
+        gpus = type_.gpu.devices * time_slices if type_.gpu is not None else 0
+        return "binPacking.nodeGPU" if gpus < packing.node_gpu else ""
+
+    return narrowed.without({name: rule for name, type_ in narrowed.types.items() if (rule := too_small(type_))})
+
+
+def _fill_kind_by_kind(
+    basket: Basket,
+    pods: Sequence[PodAsks],
+    candidates: Candidates,
+    strategy: str,
+    share: str,
+    sees: Callable[[NodeDescription], bool],
+) -> Filled:
+    """The cheapest kind that holds one of the pods, then the next for what is left over."""
+    filled, left = Filled(), list(pods)
+
+    def place(some: list[PodAsks], stage: Sequence[Candidate]) -> list[PodAsks]:
+        return basket.place(some, stage, filled, packing=strategy, share=share, sees=sees)
+
+    for stage in candidates.stages:
+        futile = 0
+        for kind in kinds(stage):
+            fitting = [pod for pod in left if any(fits(pod, candidate) for candidate in kind)]
+            if not fitting:
+                continue
+            rest = place(fitting, kind)
+            futile = futile + 1 if len(rest) == len(fitting) else 0
+            kept = {pod.key for pod in fitting} - {pod.key for pod in rest}
+            left = [pod for pod in left if pod.key not in kept]
+            if not left or futile == _FUTILE:
+                break
+    if left:
+        place(left, candidates.all)  # all at once: what is left now is left for a reason, which this tells
+    return filled
+
+
+_FUTILE = 3  # kinds that held no pod although each of them would fit: it is not the kind that keeps them off
+
+
+def kinds(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
+    """A type under one kind of terms, in all zones; the cheapest first."""
+    found: dict[tuple[str, CapacityType], list[Candidate]] = {}
+    for candidate in candidates:
+        found.setdefault((candidate.offering.instance_type, candidate.offering.capacity_type), []).append(candidate)
+    return sorted(found.values(), key=lambda kind: min(by_price(candidate) for candidate in kind))
+
+
+def fits(pod: PodAsks, candidate: Candidate) -> bool:
+    """Whether an empty node of it would do for the pod alone."""
+    free = candidate.node.allocatable
+    return (
+        all(amount <= free.get(resource, 0) for resource, amount in pod.requirements.requests)
+        and reject_by_rules(pod.requirements.node_rules, candidate.node) is None
+    )
+
+
+def _group(strategy: str, basket: Basket, pods: Sequence[PodAsks], candidates: Candidates, filled: Filled) -> Group:
+    bought = sorted(filled.machines.items(), key=lambda pair: (by_price(basket.machines[pair[0]].candidate), pair[1]))
+    unplaced = filled.unplaced
+    if not candidates.types:
+        unplaced = tuple(replace(each, rule=Rule.NODE_AFFINITY, message=none_matches(candidates)) for each in unplaced)
+    return Group(
+        strategy=strategy,
+        pods=tuple(pods),
+        candidates=candidates,
+        packing=Packing(
+            assignments=dict(sorted(filled.assignments.items())),
+            machines=tuple(
+                PlannedMachine(basket.machines[name].candidate, tuple(sorted(keys))) for name, keys in bought
+            ),
+            unplaced=unplaced,
+            # Each part was bounded beside what the others left free, so their sum would claim too much.
+            lower_bound_usd_per_hour=max(filled.bounds, default=0.0),
+            bound=filled.bound,
+            report=tuple(dict.fromkeys(filled.report)),
+        ),
+        machines=tuple(name for name, _ in bought),
+    )
+
+
+def none_matches(candidates: Candidates) -> str:
+    """Why there is nothing to choose from, in a sentence."""
+    rejected = candidates.rejections()
+    counted = ", ".join(f"{number} by {rule}" for rule, number in rejected.items())
+    sentence = f"no instance type is left: of {sum(rejected.values())}, {counted or 'none is sold here'}"
+    return "; ".join((sentence, *candidates.notes))
