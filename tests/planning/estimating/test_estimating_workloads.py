@@ -124,8 +124,7 @@ def test_the_container_that_ray_adds_to_a_head_is_counted() -> None:
     cluster = manifest("ray.io/v1", "RayCluster", enableInTreeAutoscaling=True, **RAY)
     workload = read_workload(cluster)
     assert workload is not None
-    containers = workload.groups[0].pod.spec.containers
-    assert [container.name for container in containers] == ["main", "autoscaler"]
+    assert workload.groups[0].asks.amount("cpu") == 1500
     assert workload.notes == ("its head is counted with the container of Ray's autoscaler",)
 
 
@@ -135,7 +134,7 @@ def test_pods_are_named_by_their_workload_and_part_in_their_namespace() -> None:
     cluster["metadata"] = {"name": "llm", "namespace": "ml"}
     workload = read_workload(cluster)
     assert workload is not None
-    assert [group.pod.metadata.key for group in workload.groups] == [
+    assert [group.asks.key for group in workload.groups] == [
         "ml/llm-head",
         "ml/llm-gpu",
         "ml/llm-cpu",
@@ -181,3 +180,32 @@ def test_what_has_no_meaning_is_named_by_its_field(obj: Obj, complaint: str | No
     with pytest.raises(Invalid) as caught:
         read_workload(obj)
     assert complaint in caught.value.message
+
+
+def test_what_the_template_says_of_its_machine_is_checked_where_it_stands() -> None:
+    """An annotation that has no meaning would otherwise be found only when nothing fits."""
+    annotated = template() | {"metadata": {"annotations": {"node.elotl.co/instance-max-cost": "-1"}}}
+    with pytest.raises(Invalid, match=r"^spec\.template\.metadata\.annotations\[node\.elotl\.co/instance-max-cost\]"):
+        read_workload(manifest("apps/v1", "Deployment", template=annotated))
+
+
+def test_labels_that_only_a_cluster_can_explain_are_assumed_and_said_so() -> None:
+    """`pool: ci` says nothing about machines, and `kubernetes.io/arch` says everything."""
+    selecting = template(nodeSelector={"pool": "ci", "kubernetes.io/arch": "arm64"})
+    workload = read_workload(manifest("apps/v1", "Deployment", template=selecting))
+    assert workload is not None
+    selector = workload.groups[0].asks.requirements.node_rules.selector
+    assert [requirement.key for requirement in selector.requirements] == ["kubernetes.io/arch"]
+    assert workload.notes == ("assumed that nodes can carry what it selects: pool=ci",)
+
+
+def test_alternatives_of_which_one_is_assumed_leave_every_machine() -> None:
+    """A pod that runs on our nodes or on those with a certain label may run on ours."""
+    terms = [
+        {"matchExpressions": [{"key": "node.elotl.co/created-by", "operator": "In", "values": ["luna"]}]},
+        {"matchExpressions": [{"key": "cloud.google.com/gke-accelerator", "operator": "In", "values": ["nvidia-l4"]}]},
+    ]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    workload = read_workload(manifest("apps/v1", "Deployment", template=template(affinity={"nodeAffinity": required})))
+    assert workload is not None
+    assert workload.groups[0].asks.requirements.node_rules.required is None

@@ -15,6 +15,8 @@ import msgspec
 from stratos.apis.daemonset import DaemonSet
 from stratos.apis.pod import Pod
 from stratos.base.errors import Invalid
+from stratos.planning.estimating.assumptions import assume_labels
+from stratos.planning.provisioning.asks import PodAsks, asks_of
 from stratos.planning.scheduling.requests import effective_requests
 
 MOST_PODS = 100_000
@@ -25,7 +27,7 @@ MOST_PODS = 100_000
 class PodGroup:
     """So many pods of one template."""
 
-    pod: Pod  # as it would be made; its name is that of its workload and its part
+    asks: PodAsks  # of each of them; the key is that of its workload and its part
     pods: int
     part: str = ""  # which part of its workload, where it has several: head, a worker group, leader …
 
@@ -106,15 +108,15 @@ def read_workload(obj: Mapping[str, Any]) -> Workload | None:
     parts = tuple(reader(_Place("", obj)))
     if not parts:
         return None
-    groups = tuple(
-        PodGroup(_pod(part, namespace, f"{name}-{part.name}" if part.name else name), part.pods, part.name)
-        for part in parts
-        if part.pods
-    )
-    notes = [note for part in parts for note in part.notes]
+    groups, notes = [], [note for part in parts for note in part.notes]
+    for part in parts:
+        if part.pods:
+            asks, assumed = _asks(part, namespace, f"{name}-{part.name}" if part.name else name)
+            groups.append(PodGroup(asks, part.pods, part.name))
+            notes += [note for note in assumed if note not in notes]
     if not groups:
         notes.append("it asks for no pods")
-    return Workload(kind, namespace, name, groups, notes=tuple(notes))
+    return Workload(kind, namespace, name, tuple(groups), notes=tuple(notes))
 
 
 def _group(obj: Mapping[str, Any]) -> str:
@@ -248,8 +250,8 @@ _READERS: Mapping[tuple[str, str], Callable[[_Place], Iterator[_Part]]] = {
 # Pods
 
 
-def _pod(part: _Part, namespace: str, name: str) -> Pod:
-    """The pod that the template describes, with all that decides about machines checked."""
+def _asks(part: _Part, namespace: str, name: str) -> tuple[PodAsks, tuple[str, ...]]:
+    """What each pod of the template asks for, and what was assumed about the nodes."""
     if part.pods > MOST_PODS:
         raise Invalid(
             f"it asks for {part.pods:,} pods; an estimate takes {MOST_PODS:,} of one manifest at most",
@@ -264,26 +266,24 @@ def _pod(part: _Part, namespace: str, name: str) -> Pod:
     except msgspec.ValidationError as error:
         problem, _, place = str(error).partition(" - at `$")
         raise Invalid(f"{prefix}{place.strip('.`')}: {problem}") from error
-    _check_amounts(pod, prefix)
     metadata = msgspec.structs.replace(pod.metadata, namespace=namespace, name=name)
-    return msgspec.structs.replace(pod, metadata=metadata)
-
-
-def _check_amounts(pod: Pod, prefix: str) -> None:
+    pod, notes = assume_labels(msgspec.structs.replace(pod, metadata=metadata))
     try:
-        amounts = effective_requests(pod.spec)
+        _refuse_less_than_nothing(pod)
+        return asks_of(pod), notes
     except Invalid as error:
         raise Invalid(f"{prefix}{error.message}", hint=error.hint) from error
-    for resource, amount in sorted(amounts.items()):
+
+
+def _refuse_less_than_nothing(pod: Pod) -> None:
+    for resource, amount in sorted(effective_requests(pod.spec).items()):
         if amount < 0:
-            raise Invalid(
-                f"{prefix}spec.containers: they ask for less than no {resource}", hint="requests are 0 or more"
-            )
+            raise Invalid(f"spec.containers: they ask for less than no {resource}", hint="requests are 0 or more")
 
 
 def _daemon_set(obj: Mapping[str, Any], namespace: str) -> DaemonSet:
     """Checked as other pods are, for whoever reads DaemonSets later leaves out those that make no sense."""
-    _pod(_Place("", obj).at("spec").part(1), namespace, "")
+    _asks(_Place("", obj).at("spec").part(1), namespace, "")
     daemon_set = msgspec.convert(dict(obj), DaemonSet)
     return msgspec.structs.replace(
         daemon_set, metadata=msgspec.structs.replace(daemon_set.metadata, namespace=namespace)
