@@ -18,6 +18,7 @@ from stratos.base.errors import Invalid, NotFound
 from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.controller import Manager
 from stratos.planning.pools.matching import PoolChoice
+from stratos.planning.pools.nominations import waits_for_victims
 from stratos.planning.pools.offers import bare_offer_of, offer_of, pool_named_by
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
 from stratos.providers.contract import CapacityType, NodeClassPart, Provider
@@ -58,8 +59,7 @@ class Lookout:
             POD,
             indexes={
                 _BY_NODE: lambda pod: (pod.spec.node_name,) if pod.spec.node_name else (),
-                # A pod that was nominated waits for others to leave a node, not for a machine.
-                _WAITING: lambda pod: (_WAITING,) if pod.unschedulable and not pod.status.nominated_node_name else (),
+                _WAITING: lambda pod: (_WAITING,) if pod.unschedulable else (),
             },
         )
         self.classes: dict[str, Cache[NodeClass]] = {
@@ -122,8 +122,12 @@ class Lookout:
 
     def waiting(self) -> list[Pod]:
         """The pods that no node fits, whosever they are to serve."""
-        found = self.pods.by_index(_WAITING, _WAITING)
+        found = [pod for pod in self.pods.by_index(_WAITING, _WAITING) if not self._waits_for_victims(pod)]
         return sorted((pod for pod in found if self._is_understood(pod)), key=lambda pod: pod.metadata.key)
+
+    def _waits_for_victims(self, pod: Pod) -> bool:
+        name = pod.status.nominated_node_name
+        return bool(name) and waits_for_victims(pod, self.nodes.get(name), next(iter(self.claims_on(name)), None))
 
     def _is_understood(self, pod: Pod) -> bool:
         try:

@@ -142,7 +142,10 @@ class ClusterState:
         return check
 
     def reject(self, check: FitCheck, node: NodeState, pod_key: str) -> Rejection | None:
-        """As `FitCheck.reject`, and the pod must also fit once the pods nominated to the node have come."""
+        """As `FitCheck.reject`, and the pod must also fit once the pods nominated to the node have come.
+
+        That they would upset the spread is no reason: those nominated to other nodes even it out.
+        """
         verdict = check.reject(node)
         if verdict is not None or not node.nominated:
             return verdict
@@ -152,7 +155,7 @@ class ClusterState:
             if pod.key != pod_key and pod.requirements.priority >= check.requirements.priority
         ]
         with self.supposing(node, arrived=expected):
-            return check.reject(node)
+            return check.reject(node, spreads=False)
 
     @contextmanager
     def supposing(

@@ -70,8 +70,8 @@ class FitCheck:
             term.matches(requirements.namespace, namespace_labels, dict(requirements.labels)) for term in together
         )
 
-    def reject(self, node: NodeState) -> Rejection | None:
-        """The first rule that keeps the pod off ``node``, or None when it fits."""
+    def reject(self, node: NodeState, *, spreads: bool = True) -> Rejection | None:
+        """The first rule that keeps the pod off ``node``, or None when it fits. Not ``spreads``: spread aside."""
         verdict = self.rules.ask(node)
         if verdict is not None:
             return verdict
@@ -89,7 +89,7 @@ class FitCheck:
             verdict = reject_by_volumes(requirements.node_rules, node.description)
             if verdict is not None:
                 return verdict
-        if self._spread:
+        if self._spread and spreads:
             verdict = self._reject_by_spread(node)
             if verdict is not None:
                 return verdict

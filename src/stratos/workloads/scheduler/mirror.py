@@ -39,6 +39,7 @@ class ClusterMirror:
         self._scheduler_name = scheduler_name
         self._blocked = blocked
         self._assumed: dict[str, str] = {}  # placed by us and not yet seen to be bound: key → uid
+        self._promised: dict[str, str] = {}  # nominated by others, who keep a node for the pod: key → node
         self._claims = Claims(manager, self._look_at, self._look_at_node)
         manager.cache(NAMESPACE).subscribe(self._namespace_changed)
         self._nodes.subscribe(lambda event: self._look_at_node(event.object.metadata.name))
@@ -52,6 +53,11 @@ class ClusterMirror:
         self.cluster.withdraw_nomination(key)
         self.cluster.add_pod(PlacedPod(key, requirements), node)
         self._company_came(requirements)
+
+    def is_promised(self, key: str) -> bool:
+        """Whether somebody else keeps a node for the pod. If it does not fit there now, it will."""
+        node = self.cluster.nominated_node(key)
+        return bool(node) and self._promised.get(key) == node
 
     def take_back(self, pod: Pod) -> bool:
         """The decision could not be carried out. False when the watch knows better by now."""
@@ -88,8 +94,22 @@ class ClusterMirror:
     def _pod_changed(self, event: CacheEvent[Pod]) -> None:
         if event.change is Change.DELETED:
             self._gone(event.key)
-        elif not (event.key in self._queue and event.old is not None and _asks_the_same(event.object, event.old)):
+        elif event.key in self._queue and event.old is not None and _asks_the_same(event.object, event.old):
+            if event.object.status.nominated_node_name != event.old.status.nominated_node_name:
+                self._nomination_changed(event.object)
+        else:
             self._look_at(event.object)
+
+    def _nomination_changed(self, pod: Pod) -> None:
+        key, node = pod.metadata.key, pod.status.nominated_node_name
+        if node == self.cluster.nominated_node(key):
+            return  # what we wrote ourselves
+        self._promised.pop(key, None)
+        if not node:
+            self.cluster.withdraw_nomination(key)
+            return
+        self._promised[key] = node
+        self.cluster.nominate(PlacedPod(key, self._queue.requirements(key)), node)
 
     def _look_at(self, pod: Pod) -> None:
         key = pod.metadata.key
@@ -129,6 +149,7 @@ class ClusterMirror:
         key = pod.metadata.key
         self._queue.remove(key)
         self._assumed.pop(key, None)
+        self._promised.pop(key, None)
         self.cluster.withdraw_nomination(key)
         try:
             requirements = requirements_of(pod, volumes=self._claims.needs(pod))
@@ -145,6 +166,7 @@ class ClusterMirror:
     def _gone(self, key: str) -> None:
         self._queue.remove(key)
         self._assumed.pop(key, None)
+        self._promised.pop(key, None)
         self.cluster.withdraw_nomination(key)
         self._leave(key)
 

@@ -45,6 +45,10 @@ class SchedulingQueue:
     def __contains__(self, key: str) -> bool:
         return key in self._pods
 
+    def requirements(self, key: str) -> PodRequirements:
+        """What a pod that waits asks for."""
+        return self._pods[key].requirements
+
     @property
     def has_ready(self) -> bool:
         """Whether `pop` would return at once."""

@@ -116,6 +116,9 @@ class Scheduler:
         if preemption.victims_leaving:
             self._leave_waiting(tasks, queued, pod, message, nominated=nominated)
             return
+        if self._mirror.is_promised(queued.key):
+            self._leave_waiting(tasks, queued, pod, message, nominated=nominated)
+            return
         self._cluster.withdraw_nomination(queued.key)
         self._remember(queued.requirements, message)
         self._leave_waiting(tasks, queued, pod, message)
@@ -147,9 +150,16 @@ class Scheduler:
         self._queue.park(queued)
         if queued.told == (message, nominated):
             return  # repeating it would cost a write for every pod that waits, for days on end
+        renominated = queued.told is not None and queued.told[1] != nominated
         queued.told = (message, nominated)
         self._writes.tell(
-            tasks, pod, "Unschedulable", message, nominated=nominated, failed=lambda: _forget_what_was_told(queued)
+            tasks,
+            pod,
+            "Unschedulable",
+            message,
+            nominated=nominated,
+            renominated=renominated,
+            failed=lambda: _forget_what_was_told(queued),
         )
         self._recorder.warning(POD, pod, "FailedScheduling", message)
 

@@ -45,9 +45,13 @@ class PodWrites:
         message: str,
         *,
         nominated: str = "",
+        renominated: bool = False,
         failed: Callable[[], None] = lambda: None,
     ) -> bool:
-        """Say in the pod's status why it has no node. False when it says so already."""
+        """Say in the pod's status why it has no node. False when it says so already.
+
+        A nomination that did not change is not written: others nominate, too, and may have done so meanwhile.
+        """
         seen = find_condition(pod.status.conditions, "PodScheduled")
         if seen is not None and (seen.reason, seen.message, pod.status.nominated_node_name) == (
             reason,
@@ -58,7 +62,9 @@ class PodWrites:
         # The time of transition is that of the change to False, however often the message changes after it.
         since = seen.last_transition_time if seen is not None and seen.status == "False" else None
         condition = _condition("PodScheduled", "False", reason, message, since or self._clock.now())
-        status: dict[str, Any] = {"conditions": [condition], "nominatedNodeName": nominated or None}
+        status: dict[str, Any] = {"conditions": [condition]}
+        if renominated or nominated != pod.status.nominated_node_name:
+            status["nominatedNodeName"] = nominated or None
         self._start(tasks, pod.metadata.key, partial(self._tell, pod.metadata.key, status, failed))
         return True
 
