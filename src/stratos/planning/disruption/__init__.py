@@ -1,1 +1,5 @@
 """Which nodes may go or be replaced, and in which order, so that nobody who uses them notices."""
+
+from stratos.planning.disruption.planner import plan_disruption
+
+__all__ = ["plan_disruption"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from stratos.apis import labels
 from stratos.apis.meta import is_condition_true
 from stratos.apis.node import Node
 from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeState, Wanted
@@ -13,6 +14,7 @@ from stratos.apis.nodetemplate import Disruption as Settings
 from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
 from stratos.planning.pools.drain import workload_pods
+from stratos.planning.provisioning.strategies import OPTIMAL
 from stratos.snapshot.provisioning import ProvisioningSnapshot
 
 
@@ -30,6 +32,12 @@ class TemplateMachine:
     @property
     def settings(self) -> Settings:
         return self.template.spec.disruption if self.template is not None else Settings()
+
+    @property
+    def packing(self) -> str:
+        """How its template filled it: optimal, bin-packing or bin-selection."""
+        node = self.claim.spec.node
+        return node.labels.get(labels.PACKING, OPTIMAL) if node is not None else OPTIMAL
 
     @property
     def stays(self) -> bool:

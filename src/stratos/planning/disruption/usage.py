@@ -12,6 +12,7 @@ from stratos.base.duration import parse_duration_seconds
 from stratos.base.errors import Invalid
 from stratos.planning.disruption.machines import TemplateMachine
 from stratos.planning.disruption.plan import Mark
+from stratos.planning.provisioning.strategies import BIN_SELECTION
 from stratos.planning.scheduling.requests import effective_requests, node_amounts
 
 _COUNTED = ("cpu", "memory")
@@ -43,10 +44,8 @@ def _requests(pod: Pod) -> dict[str, int]:
 
 def threshold(machine: TemplateMachine) -> float:
     """The use below which the node is not worth keeping: selected nodes are meant to be full, shared ones are not."""
-    node = machine.claim.spec.node
-    packed = node.labels.get(labels.PACKING, "") if node is not None else ""
     settings = machine.settings
-    if packed == "bin-selection":
+    if machine.packing == BIN_SELECTION:
         return settings.bin_select_utilization_threshold
     return settings.bin_pack_utilization_threshold
 

@@ -19,17 +19,11 @@ from stratos.apis.nodeclaim import NodeClaim
 from stratos.apis.pod import Pod
 from stratos.base.words import counted
 from stratos.planning.disruption.pod_budgets import PodBudgets
+from stratos.planning.provisioning.annotations import keeps_from_evicting
 from stratos.snapshot.disruption import Workload
 
 SingleReplica = Literal["Wait", "Surge", "Evict"]
 
-_HOLDING_PODS = {
-    labels.DO_NOT_EVICT: "true",
-    labels.LUNA_DO_NOT_EVICT: "true",
-    labels.DO_NOT_DISRUPT: "true",
-    labels.SAFE_TO_EVICT: "false",
-    labels.REMOVAL_DISABLED: "true",
-}
 _HOLDING_NODES = {
     labels.DO_NOT_EVICT: "true",
     labels.DO_NOT_DISRUPT: "true",
@@ -71,9 +65,9 @@ def way_out(
 ) -> Way | Obstacle:
     """How ``pod``, one of its node's `workload_pods`, leaves; or what bars it."""
     key = pod.metadata.key
-    for annotation, value in _HOLDING_PODS.items():
-        if pod.metadata.annotations.get(annotation) == value:
-            return Obstacle("pod", f"pod {key} has annotation {annotation}={value}")
+    annotation = keeps_from_evicting(pod.metadata.annotations)
+    if annotation:
+        return Obstacle("pod", f"pod {key} has annotation {annotation}={pod.metadata.annotations[annotation]}")
     controller = pod.metadata.controller
     if controller is None and pod.metadata.annotations.get(labels.SAFE_TO_EVICT) != "true":
         return Obstacle("pod", f"pod {key} has no controller that would start it again")

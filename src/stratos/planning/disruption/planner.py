@@ -1,0 +1,362 @@
+"""Which machines of templates go, in the order of need: broken, too old, no longer as wished, unused, too dear.
+
+Each decision supposes that all before it are carried out, those under way included, so that no two count on the same
+room. The same snapshot gives the same plan, whatever the order of what is in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+
+from stratos.apis import labels
+from stratos.apis.meta import find_condition
+from stratos.apis.nodeclaim import ClaimCondition, NodeState
+from stratos.base.duration import format_duration, parse_duration_seconds
+from stratos.base.errors import Invalid
+from stratos.planning.disruption.budgets import most_leaving
+from stratos.planning.disruption.drift import drift
+from stratos.planning.disruption.machines import TemplateMachine, machines_of
+from stratos.planning.disruption.plan import Blocked, Disruption, DisruptionPlan, Reason
+from stratos.planning.disruption.pod_budgets import PodBudgets
+from stratos.planning.disruption.replacing import Leaving, Market, replace_machines
+from stratos.planning.disruption.room import Compile, Room
+from stratos.planning.disruption.savings import cheaper
+from stratos.planning.disruption.usage import (
+    is_little_used,
+    marks,
+    threshold,
+    unneeded_since,
+    unneeded_until,
+    usage,
+)
+from stratos.planning.disruption.ways import Obstacle, Way, obstacle_of_node, way_out
+from stratos.planning.pools.nodes import has_become_ready
+from stratos.snapshot.disruption import DisruptionSnapshot
+
+
+def plan_disruption(look: DisruptionSnapshot, compile_pod: Compile | None = None) -> DisruptionPlan:
+    """What to begin now. ``compile_pod`` may remember what pods ask for from one plan to the next."""
+    return _Planner(look, compile_pod).plan()
+
+
+class _Planner:
+    def __init__(self, look: DisruptionSnapshot, compile_pod: Compile | None) -> None:
+        self._look = look
+        self._world = look.world
+        self._now = look.world.taken_at
+        self._machines = machines_of(look.world)
+        self._room = Room(look.world, compile_pod)
+        self._market = Market(look.world)
+        self._budgets = PodBudgets(look.budgets)
+        self._awaited = {
+            name
+            for machine in self._machines
+            if machine.claim.spec.departure is not None
+            for name in machine.claim.spec.departure.replacements
+        }
+        self._expected = _expected(look, self._machines)
+        self._disruptions: list[Disruption] = []
+        self._going = {machine.name for machine in self._machines if machine.claim.spec.departure is not None}
+        self._blocked: list[Blocked] = []
+        self._due: list[datetime] = []
+
+    def plan(self) -> DisruptionPlan:
+        self._suppose_what_is_under_way()
+        self._repair()
+        self._renew()
+        self._remove_empty()
+        self._remove_little_used()
+        self._save()
+        return DisruptionPlan(
+            disruptions=tuple(self._disruptions),
+            marks=marks(self._machines, self._expected, self._now),
+            blocked=tuple(self._blocked),
+            cost_usd_per_hour=sum(self._market.price(machine) for machine in self._machines if machine.stays),
+            look_again_at=min((moment for moment in self._due if moment > self._now), default=None),
+        )
+
+    def _suppose_what_is_under_way(self) -> None:
+        for machine in self._machines:
+            departure = machine.claim.spec.departure
+            if machine.node is None or (departure is None and machine.stays):
+                continue
+            self._room.close(_node_name(machine))
+            promised = self._promised_by(departure.replacements) if departure is not None else set()
+            # Where there is no room for all, some will wait for another machine: nothing of it can be counted on.
+            self._move(machine, promised)
+
+    def _promised_by(self, claims: Collection[str]) -> set[str]:
+        """The pods that have a place on machines which are not in service yet."""
+        coming = (each for each in self._machines if each.name in claims and not each.in_service)
+        return {pod for each in coming if each.claim.spec.decision for pod in each.claim.spec.decision.pods}
+
+    def _move(self, machine: TemplateMachine, promised: Collection[str]) -> None:
+        pods = [pod for pod in machine.pods if pod.metadata.key not in promised]
+        self._room.move_off(_node_name(machine), pods)
+
+    # What is wrong with a machine
+
+    def _repair(self) -> None:
+        for machine in self._machines:
+            after = machine.settings.repair_after
+            if after is None or machine.name in self._going or not machine.stays:
+                continue
+            ready = find_condition(machine.claim.status.conditions, ClaimCondition.READY)
+            served = machine.claim.status.state is NodeState.RUNNING and has_become_ready(machine.claim.status)
+            if not served or ready is None or ready.status == "True" or ready.last_transition_time is None:
+                continue
+            since = ready.last_transition_time
+            if self._is_due(since + timedelta(seconds=parse_duration_seconds(after))):
+                lasted = format_duration((self._now - since).total_seconds())
+                if self._is_allowed(machine, Reason.UNHEALTHY):
+                    message = f"its node has not been ready for {lasted}: {ready.message or ready.reason}"
+                    self._begin(self._without_replacement(machine, Reason.UNHEALTHY, message))
+
+    def _renew(self) -> None:
+        """Expired machines one after another, the oldest first; drifted ones as budgets allow."""
+        for machine in sorted(self._idle_machines(), key=_age):
+            template, expires_at = machine.template, _expires_at(machine)
+            if expires_at is not None and self._is_due(expires_at):
+                self._renew_one(machine, Reason.EXPIRED, f"it is older than nodeTTL {machine.settings.node_ttl}")
+            elif template is not None and template.spec.disruption.replace_drifted:
+                changed = drift(machine, template, self._market.allowed(template))
+                if changed:
+                    self._renew_one(machine, Reason.DRIFTED, changed)
+
+    def _renew_one(self, machine: TemplateMachine, reason: Reason, message: str) -> None:
+        if reason is Reason.EXPIRED and self._count(machine, reason):
+            return  # one at a time, whatever the budgets would allow
+        if not self._is_allowed(machine, reason):
+            return
+        overlapping = self._may_move(machine, reason)
+        if overlapping is None:
+            return
+        if self._moves_elsewhere(machine, overlapping):
+            self._begin(self._without_replacement(machine, reason, message))
+            return
+        template = machine.template
+        found = (
+            replace_machines(
+                Leaving(template, (machine,), overlapping), self._room, self._market, reason, message, self._world
+            )
+            if template is not None
+            else None
+        )
+        if found is None:
+            self._block(machine, reason, "room", "no machine can be had now that would take its pods")
+        else:
+            self._begin_replacing(found)
+
+    # What costs more than it should
+
+    def _remove_empty(self) -> None:
+        for machine in self._idle_machines():
+            since = self._unneeded(machine)
+            if since is None or machine.pods or not self._may_save(machine, Reason.EMPTY):
+                continue
+            if _node_name(machine) in self._room.expecting:
+                continue
+            if not self._is_due(unneeded_until(machine, since)) or not self._is_allowed(machine, Reason.EMPTY):
+                continue
+            if self._may_move(machine, Reason.EMPTY) is not None:
+                lasted = format_duration((self._now - since).total_seconds())
+                message = f"no pod of a workload has run there for {lasted}"
+                self._begin(self._without_replacement(machine, Reason.EMPTY, message))
+
+    def _remove_little_used(self) -> None:
+        for machine in sorted(self._idle_machines(), key=lambda each: (usage(each), each.name)):
+            since = self._unneeded(machine)
+            if since is None or not machine.pods or not self._may_save(machine, Reason.UNDERUTILIZED):
+                continue
+            if _node_name(machine) in self._room.expecting:
+                continue
+            if not self._is_due(unneeded_until(machine, since)) or not self._is_allowed(machine, Reason.UNDERUTILIZED):
+                continue
+            overlapping = self._may_move(machine, Reason.UNDERUTILIZED)
+            if overlapping is None:
+                continue
+            refused = self._room.move_off(_node_name(machine), machine.pods, overlapping=overlapping)
+            if refused is not None:
+                self._block(machine, Reason.UNDERUTILIZED, "room", refused.message)
+                continue
+            message = f"its pods ask for {usage(machine):.0%} of it, the threshold is {threshold(machine):.0%}"
+            self._begin(self._without_replacement(machine, Reason.UNDERUTILIZED, message))
+
+    def _save(self) -> None:
+        """At most one replacement a template at a time: what it leaves decides what is worth doing next."""
+        if self._world.waiting:
+            return  # machines are being got: where their pods go is not known yet
+        for template in self._world.templates:
+            spec = template.spec
+            if spec.disruption.policy != "WhenEmptyOrUnderutilized":
+                continue
+            machines = [machine for machine in self._idle_machines() if machine.template is template]
+            if not machines or self._count(machines[0], Reason.CHEAPER):
+                continue
+            allowed = self._allowance(machines[0], Reason.CHEAPER)
+            movable: dict[str, frozenset[str]] = {}
+            for machine in machines:
+                if machine.pods and _node_name(machine) not in self._room.expecting:
+                    overlapping = self._may_move(machine, None)
+                    if overlapping is not None:
+                        movable[machine.name] = overlapping
+            found = cheaper(
+                template,
+                [(machine, movable[machine.name]) for machine in machines if machine.name in movable],
+                self._room,
+                self._market,
+                self._world,
+                allowed,
+            )
+            self._due += found.due_at
+            if found.disruption is not None:
+                self._begin_replacing(found.disruption)
+
+    # What several of these ask
+
+    def _idle_machines(self) -> Iterator[TemplateMachine]:
+        """Those in service that nothing is planned with, and that no pod is on its way to."""
+        for machine in self._machines:
+            if machine.name in self._going or machine.name in self._awaited or machine.name in self._expected:
+                continue
+            if machine.in_service and machine.template is not None and self._is_due(_not_before(machine)):
+                yield machine
+
+    def _unneeded(self, machine: TemplateMachine) -> datetime | None:
+        """Since when it has been little used; a mark that holds no more is not heeded, though it is still there."""
+        return unneeded_since(machine) if is_little_used(machine) else None
+
+    def _may_save(self, machine: TemplateMachine, reason: Reason) -> bool:
+        policy = machine.settings.policy
+        return policy == "WhenEmptyOrUnderutilized" or (policy == "WhenEmpty" and reason is Reason.EMPTY)
+
+    def _may_move(self, machine: TemplateMachine, reason: Reason | None) -> frozenset[str] | None:
+        """The pods that would overlap with their replacement. None when something bars the way; told if ``reason``."""
+        node = machine.node
+        assert node is not None  # it is in service
+        obstacle = obstacle_of_node(node, machine.claim)
+        overlapping = set()
+        for pod in machine.pods:
+            if obstacle is not None:
+                break
+            if pod.metadata.deletion_timestamp is None:
+                way = way_out(pod, self._look.workloads, self._budgets, machine.settings.single_replica)
+                if isinstance(way, Obstacle):
+                    obstacle = way
+                elif way is Way.SURGE:
+                    overlapping.add(pod.metadata.key)
+        if obstacle is None:
+            return frozenset(overlapping)
+        if reason is not None:
+            self._block(machine, reason, obstacle.by, f"node {node.metadata.name} stays: {obstacle.message}")
+        return None
+
+    def _moves_elsewhere(self, machine: TemplateMachine, overlapping: frozenset[str]) -> bool:
+        return self._room.move_off(_node_name(machine), machine.pods, overlapping=overlapping) is None
+
+    def _is_due(self, moment: datetime | None) -> bool:
+        if moment is None or self._now >= moment:
+            return True
+        self._due.append(moment)
+        return False
+
+    def _is_allowed(self, machine: TemplateMachine, reason: Reason) -> bool:
+        if self._allowance(machine, reason) > 0:
+            return True
+        self._block(machine, reason, "budget", f"the budgets of NodeTemplate {machine.claim.spec.template} are used up")
+        return False
+
+    def _allowance(self, machine: TemplateMachine, reason: Reason) -> int:
+        """How many more of the template's machines may begin to leave."""
+        template = machine.claim.spec.template
+        members = [each for each in self._machines if each.claim.spec.template == template]
+        leaving = sum(each.name in self._going or not each.stays for each in members)
+        try:
+            return most_leaving(machine.settings.budgets, reason, len(members), self._now) - leaving
+        except Invalid as error:
+            self._block(machine, reason, "budget", error.message)
+            return 0
+
+    def _count(self, machine: TemplateMachine, reason: Reason) -> int:
+        """How many of the template's machines leave for this reason already."""
+        template = machine.claim.spec.template
+        counted = Counter(
+            each.claim.spec.departure.reason
+            for each in self._machines
+            if each.claim.spec.template == template and each.claim.spec.departure is not None
+        )
+        begun = {name for each in self._disruptions if each.reason is reason for name in each.claims}
+        return counted[reason] + sum(
+            each.name in begun for each in self._machines if each.claim.spec.template == template
+        )
+
+    def _without_replacement(self, machine: TemplateMachine, reason: Reason, message: str) -> Disruption:
+        return Disruption(
+            reason=reason,
+            message=message,
+            claims=(machine.name,),
+            pods=tuple(sorted(pod.metadata.key for pod in machine.pods)),
+            cost_before_usd_per_hour=self._market.price(machine),
+        )
+
+    def _begin(self, disruption: Disruption) -> None:
+        self._disruptions.append(disruption)
+        self._going.update(disruption.claims)
+        for machine in self._machines:
+            if machine.name in disruption.claims:
+                self._room.close(_node_name(machine))
+
+    def _begin_replacing(self, disruption: Disruption) -> None:
+        self._begin(disruption)
+        promised = {pod for machine in disruption.machines for pod in machine.pods}
+        for machine in self._machines:
+            if machine.name in disruption.claims:
+                self._move(machine, promised)
+
+    def _block(self, machine: TemplateMachine, reason: Reason, by: str, message: str) -> None:
+        self._blocked.append(Blocked(machine.name, reason, by, message))
+
+
+def _expected(look: DisruptionSnapshot, machines: tuple[TemplateMachine, ...]) -> frozenset[str]:
+    """The claims that a pod which is bound nowhere yet is on its way to."""
+    unbound = [
+        pod
+        for pod in look.world.cluster.pods
+        if not pod.spec.node_name and not pod.finished and pod.metadata.deletion_timestamp is None
+    ]
+    keys = {pod.metadata.key for pod in unbound}
+    nominated = {pod.status.nominated_node_name for pod in unbound if pod.status.nominated_node_name}
+    found = set()
+    for machine in machines:
+        decision = machine.claim.spec.decision
+        if (decision is not None and not keys.isdisjoint(decision.pods)) or (
+            machine.node is not None and machine.node.metadata.name in nominated
+        ):
+            found.add(machine.name)
+    return frozenset(found)
+
+
+def _node_name(machine: TemplateMachine) -> str:
+    return machine.node.metadata.name if machine.node is not None else ""
+
+
+def _expires_at(machine: TemplateMachine) -> datetime | None:
+    ttl, launched = machine.settings.node_ttl, machine.claim.status.launched_at
+    if ttl is None or launched is None:
+        return None
+    return launched + timedelta(seconds=parse_duration_seconds(ttl))
+
+
+def _age(machine: TemplateMachine) -> tuple[bool, datetime | None, str]:
+    launched = machine.claim.status.launched_at
+    return launched is None, launched, machine.name
+
+
+def _not_before(machine: TemplateMachine) -> datetime | None:
+    text = machine.claim.metadata.annotations.get(labels.NOT_DISRUPTED_BEFORE, "")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
