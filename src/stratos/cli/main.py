@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from stratos.base.errors import StratosError
+from stratos.cli.estimate.command import OrderedCommand, estimate
 
 app = typer.Typer(
     name="stratos",
@@ -61,6 +62,9 @@ def demo(
     from stratos.cli.demo import run_demo
 
     sys.exit(run_demo(scenario, seed=seed, as_json=json_output))
+
+
+app.command(cls=OrderedCommand)(estimate)
 
 
 @app.command()

@@ -1,0 +1,100 @@
+"""The options of ``stratos estimate``. They are many, and all that is imported here is imported by every command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+_ORDER = "the order of options"
+_TARGET_OPTIONS = ("cloud", "region", "zone")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class OrderedCommand(TyperCommand):
+    """Remembers in which order clouds, regions and zones were named, for a region belongs to the cloud before it.
+
+    Options are taken as Luna's configuration spells them, too: ``--binPackingNodeCpu 4``.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        args = [_kebab(argument) for argument in args]
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        ctx.meta[_ORDER] = [option.name for option in order if option.name in _TARGET_OPTIONS]
+        return super().parse_args(ctx, args)
+
+
+def _kebab(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return _HUMP.sub("-", name).lower() + equals + value
+
+
+def estimate(
+    ctx: typer.Context,
+    file: Annotated[
+        list[Path], typer.Option("--file", "-f", help="Manifests: files, folders, or - for standard input.")
+    ],
+    cloud: Annotated[
+        list[str] | None, typer.Option(help="aws, gcp, azure or oci, as often as you like. Default: all of them.")
+    ] = None,
+    region: Annotated[list[str] | None, typer.Option(help="Of the cloud named before it.")] = None,
+    zone: Annotated[list[str] | None, typer.Option(help="Of the region named before it. Default: all.")] = None,
+    pricing: Annotated[
+        str, typer.Option(help="on-demand, spot or both, for pods that do not say it themselves.")
+    ] = "on-demand",
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="thresholds: large pods get the cheapest type each, small ones share. optimal: the cheapest mix."
+        ),
+    ] = "thresholds",
+    spot_advisor: Annotated[
+        Path | None, typer.Option(help="Spot prices from a file of the public spot advisor's form.")
+    ] = None,
+    spot_price_ratio: Annotated[
+        str | None, typer.Option(help="Spot prices as this share of on-demand. Default: the catalog's, else 0.5.")
+    ] = None,
+    gpu_time_slices: Annotated[
+        str | None, typer.Option("--gpu-time-slices", "--nvidia-gpu-time-slices", help="Pods that share one GPU.")
+    ] = None,
+    bin_packing_node_cpu: Annotated[str | None, typer.Option(help="Cores of shared nodes, at least.")] = None,
+    bin_packing_node_memory: Annotated[str | None, typer.Option(help="Memory of shared nodes, at least.")] = None,
+    bin_packing_node_gpu: Annotated[str | None, typer.Option(help="GPUs of shared nodes, at least.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option", "--set", help="KEY=VALUE: any option of Luna by its name, such as binSelectPodCpuThreshold=4."
+        ),
+    ] = None,
+    arch: Annotated[
+        str, typer.Option(help="amd64, arm64 or both, separated by a comma: what your images run on.")
+    ] = "amd64",
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+) -> None:
+    """What would these manifests cost? The cheapest machines on every cloud, and why the others lost."""
+    from stratos.cli.estimate.options import EstimateOptions
+    from stratos.cli.estimate.run import run_estimate
+    from stratos.cli.estimate.targets import read_targets
+
+    shortcuts = {
+        "spotPriceRatioEstimate": spot_price_ratio,
+        "nvidiaGPUTimeSlices": gpu_time_slices,
+        "binPackingNodeCpu": bin_packing_node_cpu,
+        "binPackingNodeMemory": bin_packing_node_memory,
+        "binPackingNodeGPU": bin_packing_node_gpu,
+    }
+    options = EstimateOptions(
+        pricing=pricing,
+        strategy=strategy,
+        architectures=arch,
+        spot_advisor=spot_advisor,
+        settings=(*(f"{name}={value}" for name, value in shortcuts.items() if value is not None), *(option or ())),
+    )
+    values = {"cloud": iter(cloud or ()), "region": iter(region or ()), "zone": iter(zone or ())}
+    targets = read_targets([(name, next(values[name])) for name in ctx.meta[_ORDER]])
+    run_estimate(file, targets, options, as_json=json_output)

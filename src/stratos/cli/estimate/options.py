@@ -1,0 +1,140 @@
+"""What the user asked for, as the NodeTemplate that a cluster would need to decide the same."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stratos.apis.nodetemplate import NodeTemplateSpec
+from stratos.base.errors import Invalid
+from stratos.base.quantity import parse_quantity
+from stratos.planning.provisioning.annotations import compile_regexp
+
+_TERMS = {"on-demand": ["on-demand"], "spot": ["spot"], "both": ["on-demand", "spot"]}
+_SHAPE = ("binPackingNodeCpu", "binPackingNodeMemory", "binPackingNodeGPU", "binPackingNodeMinPodCount")
+_STRATEGIES = ("thresholds", "optimal")
+
+
+def _quantity(text: str) -> str:
+    parse_quantity(text)
+    return text
+
+
+def _regexp(text: str) -> str:
+    compile_regexp(text)
+    return text
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+_LUNA: Mapping[str, tuple[str, Callable[[str], object]]] = {
+    "binSelectPodCpuThreshold": ("binSelection.podCpuThreshold", _quantity),
+    "binSelectPodMemoryThreshold": ("binSelection.podMemoryThreshold", _quantity),
+    "binSelectPodGPUThreshold": ("binSelection.podGPUThreshold", int),
+    "binPackingNodeCpu": ("binPacking.nodeCpu", _quantity),
+    "binPackingNodeMemory": ("binPacking.nodeMemory", _quantity),
+    "binPackingNodeGPU": ("binPacking.nodeGPU", int),
+    "binPackingNodeMinPodCount": ("binPacking.nodeMinPodCount", int),
+    "binPackingNodeTypeRegexp": ("binPacking.nodeTypeRegexp", _regexp),
+    "binPackingNodePricing": ("binPacking.nodePricing", _names),
+    "nvidiaGPUTimeSlices": ("nvidiaGPUTimeSlices", int),
+    "spotPriceRatioEstimate": ("spotPriceRatioEstimate", float),
+    "aws.maxSpotPriceRatio": ("constraints.maxSpotPriceRatio", float),
+    "aws.maxSpotInterruptBucket": ("constraints.maxSpotInterruptBucket", int),
+}
+
+_WITHOUT_EFFECT = (
+    *("aws.useSpotAdvisor", "aws.blockDeviceMappings", "aws.subnets", "aws.securityGroups", "aws.nodeInstanceProfile"),
+    *("aws.amiIdGeneric", "aws.userDataType", "aws.userData", "gcp.diskSizeGb", "scaleUpTimeout", "clusterGPULimit"),
+    *("pendingPodReasonRegexp", "placeNodeSelector", "webhookConfigPrefix", "cloudProvider", "clusterID"),
+    *("imagePullSecretName", "labels", "podAnnotations", "nodeTTL", "scaleDown.nodeUnneededDuration"),
+    *("scaleDown.binPackNodeUtilizationThreshold", "scaleDown.binSelectNodeUtilizationThreshold"),
+    *("manageHighUtilization.enabled", "manageHighUtilization.loopPeriod", "manageHighUtilization.yellowCPU"),
+    *("manageHighUtilization.yellowMemory", "manageHighUtilization.redCPU", "manageHighUtilization.redMemory"),
+    *("manageHighUtilization.greenCPU", "manageHighUtilization.greenMemory"),
+)
+"""They say how a cluster is run and change no price: a configuration can be handed over as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateOptions:
+    """The options of the command, as they were given."""
+
+    pricing: str = "on-demand"
+    strategy: str = "thresholds"
+    architectures: str = "amd64"
+    spot_advisor: Path | None = None
+    settings: tuple[str, ...] = ()  # KEY=VALUE, with Luna's names
+
+    @property
+    def mixes_small_pods(self) -> bool:
+        """Nobody said what shared nodes are like: the cheapest mix is the best answer then."""
+        return not any(setting.partition("=")[0] in _SHAPE for setting in self.settings)
+
+    @property
+    def states_spot_prices(self) -> bool:
+        """Then the catalog's own do not count."""
+        return self.spot_advisor is not None or any(
+            setting.partition("=")[0] == "spotPriceRatioEstimate" for setting in self.settings
+        )
+
+    def template(self) -> NodeTemplateSpec:
+        """Raises `Invalid` naming the option that has no meaning."""
+        terms = _TERMS[_choice("--pricing", self.pricing, _TERMS)]
+        document: dict[str, Any] = {
+            "nodeClassRef": {"kind": "SimNodeClass", "name": "estimate"},
+            "isDefault": True,
+            "strategy": _choice("--strategy", self.strategy, _STRATEGIES),
+            "constraints": {
+                "spot": "spot" in terms,
+                "onDemand": "on-demand" in terms,
+                "architectures": _names(self.architectures),
+            },
+            "binPacking": {"nodePricing": terms},
+        }
+        options = {"constraints.architectures": "--arch"}
+        for setting in self.settings:
+            option, value = _setting(setting)
+            if option in _LUNA:
+                path, _ = _LUNA[option]
+                section, _, name = path.rpartition(".")
+                (document.setdefault(section, {}) if section else document)[name] = value
+                options[path] = option
+        try:
+            return msgspec.convert(document, NodeTemplateSpec)
+        except msgspec.ValidationError as error:
+            problem, _, place = str(error).partition(" - at `$.")
+            path = place.rstrip("`").partition("[")[0]
+            raise Invalid(f"{options.get(path, path)}: {problem}") from error
+
+
+def _choice(option: str, value: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+    if value not in known:
+        raise Invalid(f"{option} {value!r} is not known", hint=f"choose one of {', '.join(known)}")
+    return value
+
+
+def _setting(setting: str) -> tuple[str, object]:
+    """Of ``KEY=VALUE``, the option and what is meant."""
+    option, equals, text = setting.partition("=")
+    if not equals:
+        raise Invalid(f"--option {setting}: it has no value", hint=f"write --option {setting}=VALUE")
+    if option in _WITHOUT_EFFECT:
+        return option, text
+    if option not in _LUNA:
+        close = difflib.get_close_matches(option, (*_LUNA, *_WITHOUT_EFFECT), n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(_LUNA)}"
+        raise Invalid(f"--option {option}: there is no such option", hint=hint)
+    try:
+        return option, _LUNA[option][1](text)
+    except Invalid as error:
+        raise Invalid(f"--option {option}: {error.message}", hint=error.hint) from error
+    except ValueError as error:
+        raise Invalid(f"--option {option}: {text!r} has no meaning: {error}") from error

@@ -1,0 +1,185 @@
+"""An estimate as people and as programs read it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from stratos.base.words import counted
+from stratos.planning.estimating.answer import (
+    HOURS_PER_MONTH,
+    CloudEstimate,
+    GroupEstimate,
+    RunnerUp,
+    WorkloadEstimate,
+)
+
+_WIDTH = 100
+
+
+def to_json(answers: Iterable[CloudEstimate]) -> dict[str, Any]:
+    return {
+        "clouds": [
+            {
+                "cloud": answer.cloud,
+                "region": answer.region,
+                "zone": answer.zone or None,
+                "workloads": [_workload(workload) for workload in answer.workloads if workload.groups],
+                "complete": answer.complete,
+                "total_usd_per_hour": _usd(answer.total_usd_per_hour),
+                "total_usd_per_month": _usd(answer.total_usd_per_hour * HOURS_PER_MONTH),
+            }
+            for answer in answers
+        ]
+    }
+
+
+def _workload(workload: WorkloadEstimate) -> dict[str, Any]:
+    return {
+        "kind": workload.kind,
+        "namespace": workload.namespace,
+        "name": workload.name,
+        "groups": [_group(group) for group in workload.groups],
+        "notes": list(workload.notes),
+        "total_usd_per_hour": _usd(workload.total_usd_per_hour),
+    }
+
+
+def _group(group: GroupEstimate) -> dict[str, Any]:
+    placed = group.instance_type is not None
+    return {
+        "part": group.part,
+        "pods": group.pods,
+        "instance_type": group.instance_type,
+        "count": group.machines,
+        "share": round(group.share, 4),
+        "capacity_type": group.capacity_type,
+        "price_usd_per_hour": group.price_usd_per_hour and _usd(group.price_usd_per_hour),
+        "total_usd_per_hour": _usd(group.total_usd_per_hour) if placed else None,
+        "strategy": group.strategy,
+        "runners_up": [_runner_up(each) for each in group.runners_up],
+        "too_small": [_runner_up(each) for each in group.too_small],
+        **({} if placed else {"reason": group.reason, "ways_out": list(group.ways_out)}),
+    }
+
+
+def _runner_up(each: RunnerUp) -> dict[str, Any]:
+    return {
+        "instance_type": each.instance_type,
+        "capacity_type": each.capacity_type,
+        "price_usd_per_hour": _usd(each.price_usd_per_hour),
+        "reason": each.reason,
+    }
+
+
+def _usd(amount: float) -> float:
+    return round(amount, 6)
+
+
+# For people
+
+
+def to_text(answers: Sequence[CloudEstimate], skipped: Sequence[str]) -> str:
+    blocks = [list(_cloud(answer)) for answer in answers]
+    if len(answers) > 1:
+        blocks.append(list(_side_by_side(answers)))
+    notes = list(_notes(answers[0], skipped))
+    if notes:
+        blocks.append(notes)
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def _cloud(answer: CloudEstimate) -> Iterator[str]:
+    yield f"{answer.cloud} {answer.zone or answer.region}"
+    groups = [(workload, group) for workload in answer.workloads for group in workload.groups]
+    header = ("WORKLOAD", "PODS", "MACHINES", "EACH", "$/H", "$/MONTH")
+    rows = [_row(workload, group) for workload, group in groups]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    yield "  " + _line(header, widths)
+    for row, (_, group) in zip(rows, groups, strict=True):
+        yield "  " + _line(row, widths)
+        yield from _details(group)
+    total = answer.total_usd_per_hour
+    left_out = "" if answer.complete else ", without the pods that fit nowhere"
+    yield (
+        f"  total: ${total:.4f}/h, ${total * HOURS_PER_MONTH:,.2f} a month"
+        f" for {counted(answer.machines, 'machine')}{left_out}"
+    )
+
+
+def _row(workload: WorkloadEstimate, group: GroupEstimate) -> tuple[str, str, str, str, str, str]:
+    name = f"{workload.kind.lower()}/{workload.name}" + (f" {group.part}" if group.part else "")
+    if group.instance_type is None:
+        return name, str(group.pods), "none fits", "", "", ""
+    spot = " spot" if group.capacity_type == "spot" else ""
+    count = f"{group.share:.2f} of {group.machines}" if group.shares_machines else str(group.machines)
+    total = group.total_usd_per_hour
+    return (
+        name,
+        str(group.pods),
+        f"{count} × {group.instance_type}{spot}",
+        f"{group.price_usd_per_hour:.4f}",
+        f"{total:.4f}",
+        f"{total * HOURS_PER_MONTH:,.2f}",
+    )
+
+
+_TO_THE_RIGHT = (False, True, False, True, True, True)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = (
+        cell.rjust(width) if right else cell.ljust(width)
+        for cell, width, right in zip(row, widths, _TO_THE_RIGHT, strict=True)
+    )
+    return "  ".join(cells).rstrip()
+
+
+def _details(group: GroupEstimate) -> Iterator[str]:
+    if group.instance_type is None:
+        yield _wrapped(group.reason)
+        yield from (_wrapped(way) for way in group.ways_out)
+    if group.runners_up:
+        yield _wrapped("next: " + "; ".join(_told(each, group) for each in group.runners_up))
+    if group.too_small:
+        yield _wrapped("too small: " + "; ".join(_told(each, group) for each in group.too_small))
+
+
+def _told(each: RunnerUp, chosen: GroupEstimate) -> str:
+    terms = f" {each.capacity_type}" if each.capacity_type != chosen.capacity_type else ""
+    return f"{each.instance_type}{terms} ${each.price_usd_per_hour:.4f}, {each.reason}"
+
+
+def _side_by_side(answers: Sequence[CloudEstimate]) -> Iterator[str]:
+    first = answers[0].total_usd_per_hour
+    rows = [("", "$/H", "$/MONTH", f"{answers[0].cloud} = 1")]
+    for answer in answers:
+        total = answer.total_usd_per_hour
+        ratio = f"{total / first:.2f}" if answer.complete and answers[0].complete and first else "not all fits"
+        place = f"{answer.cloud} {answer.zone or answer.region}"
+        rows.append((place, f"{total:.4f}", f"{total * HOURS_PER_MONTH:,.2f}", ratio))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for place, *numbers in rows:
+        yield "  ".join(
+            (place.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True)))
+        )
+
+
+def _notes(answer: CloudEstimate, skipped: Sequence[str]) -> Iterator[str]:
+    for workload in answer.workloads:
+        for note in workload.notes:
+            yield _wrapped(f"{workload.kind.lower()}/{workload.name}: {note}", "note: ")
+    if skipped:
+        yield _wrapped(f"no pods in {', '.join(skipped)}", "note: ")
+
+
+def _wrapped(text: str, first: str = "      ") -> str:
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * len(first) + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

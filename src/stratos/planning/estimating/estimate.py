@@ -1,0 +1,273 @@
+"""Price workloads in one place: the same decisions that provisioning would make in an empty cluster there.
+
+Pods of all workloads are decided about together, as they would be, so workloads may share machines; each then bears its
+share of the price.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import msgspec
+
+from stratos.apis.meta import ObjectMeta
+from stratos.apis.nodetemplate import NodeTemplate, NodeTemplateSpec
+from stratos.base.quantity import format_amount
+from stratos.catalog.catalog import Catalog
+from stratos.catalog.daemons import default_daemon_sets
+from stratos.planning.estimating.answer import CloudEstimate, GroupEstimate, RunnerUp, WorkloadEstimate
+from stratos.planning.estimating.workloads import PodGroup, Workload
+from stratos.planning.packing.problem import Candidate, PlannedMachine, Relaxation, Unplaced
+from stratos.planning.provisioning.asks import PodAsks
+from stratos.planning.provisioning.strategies import BIN_SELECTION, Group, choose_machines, is_selected, kinds
+from stratos.planning.scheduling.daemons import compile_daemons
+from stratos.planning.scheduling.rules import reject_by_rules
+from stratos.snapshot.provisioning import LaunchGround
+
+_RUNNERS_UP = 3
+_TOO_SMALL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to estimate: all zones of the catalog's region, or one."""
+
+    catalog: Catalog
+    zone: str = ""
+
+    @property
+    def ground(self) -> LaunchGround:
+        return LaunchGround(zones=(self.zone,) if self.zone else self.catalog.zones)
+
+
+def estimate(
+    workloads: Sequence[Workload], spec: NodeTemplateSpec, place: Place, *, mixes_small_pods: bool = False
+) -> CloudEstimate:
+    """What ``workloads`` cost on machines of a template with this ``spec``.
+
+    ``mixes_small_pods``: pods below the thresholds get the cheapest mix of machines in place of shared nodes of the
+    template's shape. Raises `Invalid` when the spec has no meaning.
+    """
+    pods: dict[str, PodGroup] = {}
+    asked: list[PodAsks] = []
+    for group in (group for workload in workloads for group in workload.groups):
+        for number in range(group.pods):
+            key = f"{group.asks.key}/{number}"
+            while key in pods:  # two manifests of one name
+                key += "'"
+            pods[key] = group
+            asked.append(replace(group.asks, key=key))
+    ledger = _Ledger(pods)
+    template = NodeTemplate(metadata=ObjectMeta(name="estimate"), spec=spec)
+    daemons = compile_daemons(
+        (*default_daemon_sets(place.catalog.cloud), *(each.daemon_set for each in workloads if each.daemon_set))
+    )
+    for some, chosen_by in _by_strategy(asked, template, mixes_small_pods=mixes_small_pods):
+        for decided in choose_machines(some, chosen_by, place.catalog, ground=place.ground, daemons=daemons):
+            ledger.enter(decided)
+    return CloudEstimate(
+        cloud=place.catalog.cloud,
+        region=place.catalog.region,
+        zone=place.zone,
+        workloads=tuple(
+            WorkloadEstimate(each.kind, each.namespace, each.name, tuple(ledger.groups_of(each)), each.notes)
+            for each in workloads
+        ),
+        machines=ledger.machines,
+        total_usd_per_hour=ledger.cost_usd_per_hour,
+    )
+
+
+def _by_strategy(
+    pods: Sequence[PodAsks], template: NodeTemplate, *, mixes_small_pods: bool
+) -> Iterator[tuple[list[PodAsks], NodeTemplate]]:
+    spec = template.spec
+    if spec.strategy == "optimal" or not mixes_small_pods:
+        yield list(pods), template
+        return
+    small = [pod for pod in pods if not is_selected(pod, spec.bin_packing, spec.bin_selection)]
+    taken = {pod.key for pod in small}
+    yield [pod for pod in pods if pod.key not in taken], template
+    optimal = msgspec.structs.replace(spec, strategy="optimal")
+    yield small, msgspec.structs.replace(template, spec=optimal)
+
+
+class _Ledger:
+    """Who bears what of the machines that were chosen."""
+
+    def __init__(self, pods: Mapping[str, PodGroup]) -> None:
+        self._pods = pods
+        self._entries: dict[int, list[GroupEstimate]] = {}
+        self.machines = 0
+        self.cost_usd_per_hour = 0.0
+
+    def groups_of(self, workload: Workload) -> Iterator[GroupEstimate]:
+        for group in workload.groups:
+            yield from self._entries.get(id(group), ())
+
+    def enter(self, decided: Group) -> None:
+        machines = decided.packing.machines
+        self.machines += len(machines)
+        self.cost_usd_per_hour += decided.packing.cost_usd_per_hour
+        parts = [_share_out(machine, self._pods) for machine in machines]
+        for group in _in_order(decided, self._pods):
+            kinds_of: dict[tuple[str, str, float], list[tuple[PlannedMachine, _Part]]] = {}
+            for machine, shares in zip(machines, parts, strict=True):
+                part = shares.get(id(group))
+                if part is not None:
+                    offering = machine.candidate.offering
+                    kind = (offering.instance_type, offering.capacity_type, machine.candidate.price_usd_per_hour)
+                    kinds_of.setdefault(kind, []).append((machine, part))
+            entries = self._entries.setdefault(id(group), [])
+            entries += [_placed(group, decided, found, self._pods) for found in kinds_of.values()]
+            left = [each for each in decided.packing.unplaced if self._pods[each.pod] is group]
+            if left:
+                entries.append(_left_over(group, decided, left))
+
+
+@dataclass(slots=True)
+class _Part:
+    """What one group has of one machine."""
+
+    pods: int = 0
+    share: float = 0.0
+
+
+def _share_out(machine: PlannedMachine, groups: Mapping[str, PodGroup]) -> dict[int, _Part]:
+    parts: dict[int, _Part] = {}
+    free = machine.candidate.node.allocatable
+    for key in machine.pods:
+        group = groups[key]
+        part = parts.setdefault(id(group), _Part())
+        part.pods += 1
+        part.share += max(
+            amount / free[resource] if free.get(resource) else 0.0
+            for resource, amount in group.asks.requirements.requests
+        )
+    whole = sum(part.share for part in parts.values())
+    for part in parts.values():
+        part.share = part.share / whole if whole else 1 / len(parts)
+    return parts
+
+
+def _in_order(decided: Group, groups: Mapping[str, PodGroup]) -> list[PodGroup]:
+    return list({id(groups[pod.key]): groups[pod.key] for pod in decided.pods}.values())
+
+
+def _placed(
+    group: PodGroup, decided: Group, found: Sequence[tuple[PlannedMachine, _Part]], groups: Mapping[str, PodGroup]
+) -> GroupEstimate:
+    chosen = found[0][0].candidate
+    fullest = max((machine for machine, _ in found), key=lambda machine: len(machine.pods))
+    # A type was selected for one pod; a shared machine has to hold all that is on it.
+    held = [group.asks] if decided.strategy == BIN_SELECTION else [groups[key].asks for key in fullest.pods]
+    runners_up, too_small = _alternatives(held, chosen, decided.candidates.all)
+    return GroupEstimate(
+        part=group.part,
+        pods=sum(part.pods for _, part in found),
+        strategy=decided.strategy,
+        instance_type=chosen.offering.instance_type,
+        capacity_type=chosen.offering.capacity_type,
+        price_usd_per_hour=chosen.price_usd_per_hour,
+        machines=len(found),
+        share=sum(part.share for _, part in found),
+        runners_up=runners_up,
+        too_small=too_small,
+    )
+
+
+def _left_over(group: PodGroup, decided: Group, left: Sequence[Unplaced]) -> GroupEstimate:
+    first = left[0]
+    reason = "; ".join(dict.fromkeys((first.message, *decided.candidates.notes)))
+    return GroupEstimate(
+        part=group.part,
+        pods=len(left),
+        strategy=decided.strategy,
+        reason=reason,
+        ways_out=tuple(_way_out(relaxation) for relaxation in first.relaxations),
+    )
+
+
+def _way_out(relaxation: Relaxation) -> str:
+    given_up = " and ".join(relaxation.constraints)
+    if relaxation.offering is None:
+        return f"without {given_up} it fits"
+    name, zone, _ = relaxation.offering
+    where = f" in {zone}" if zone else ""
+    return f"without {given_up} it fits {name}{where} at ${relaxation.price_usd_per_hour:.4f}/h"
+
+
+# What else there was
+
+
+def _alternatives(
+    held: Sequence[PodAsks], chosen: Candidate, candidates: Sequence[Candidate]
+) -> tuple[tuple[RunnerUp, ...], tuple[RunnerUp, ...]]:
+    """The next by price that would have held the same pods, and of the cheaper ones those that nearly did."""
+    needs = _sum_of(held)
+    rules = {asks.requirements.node_rules for asks in held}
+    next_ones: list[RunnerUp] = []
+    nearly: list[tuple[float, float, RunnerUp]] = []
+    for kind in kinds(candidates):
+        candidate = min(kind, key=lambda each: each.price_usd_per_hour)
+        if candidate.offering[::2] == chosen.offering[::2]:
+            continue
+        if any(reject_by_rules(each, candidate.node) for each in rules):
+            continue
+        short = _shortfalls(needs, candidate)
+        price = candidate.price_usd_per_hour
+        if short and price <= chosen.price_usd_per_hour:
+            nearly.append((max(share for share, _ in short), -price, _runner_up(candidate, _short_words(short))))
+        elif not short:
+            next_ones.append(_runner_up(candidate, _why_lost(candidate, chosen)))
+            if len(next_ones) == _RUNNERS_UP:
+                break
+    closest = sorted(nearly, key=lambda each: (*each[:2], each[2].instance_type))
+    return tuple(next_ones), tuple(each for _, _, each in islice(closest, _TOO_SMALL))
+
+
+def _sum_of(held: Sequence[PodAsks]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for asks in held:
+        for resource, amount in asks.requirements.requests:
+            total[resource] = total.get(resource, 0) + amount
+    return total
+
+
+def _shortfalls(needs: Mapping[str, int], candidate: Candidate) -> list[tuple[float, str]]:
+    """What the machine lacks, the worst first: as a share of what is needed, and in words."""
+    free = candidate.node.allocatable
+    short = [
+        (
+            (amount - free.get(resource, 0)) / amount,
+            f"{_words(resource, free.get(resource, 0))} of {_words(resource, amount)} {resource}",
+        )
+        for resource, amount in sorted(needs.items())
+        if amount > free.get(resource, 0)
+    ]
+    return sorted(short, key=lambda each: -each[0])
+
+
+def _words(resource: str, amount: int) -> str:
+    return f"{amount / 2**30:.4g}Gi" if resource == "memory" else format_amount(resource, amount)
+
+
+def _short_words(short: Sequence[tuple[float, str]]) -> str:
+    return "leaves pods " + ", ".join(words for _, words in short)
+
+
+def _why_lost(candidate: Candidate, chosen: Candidate) -> str:
+    price, best = candidate.price_usd_per_hour, chosen.price_usd_per_hour
+    if math.isclose(price, best, rel_tol=1e-9):
+        return "costs the same"
+    if price < best:
+        return f"{1 - price / best:.0%} cheaper, and held back by a rule about other pods"
+    return f"{price / best - 1:.{0 if price / best > 1.01 else 2}%} dearer"
+
+
+def _runner_up(candidate: Candidate, reason: str) -> RunnerUp:
+    name, _, capacity_type = candidate.offering
+    return RunnerUp(name, capacity_type, candidate.price_usd_per_hour, reason)
