@@ -101,10 +101,11 @@ class Room:
         for pod in pods:
             target = self._find(pod, overlaps=pod.metadata.key in overlapping)
             if target is None:
+                refused = NoRoom(pod.metadata.key, self._no_room(pod))
                 for placed in moved:
                     self._state.add_pod(placed, node)
                 self._state.set_node(before)
-                return NoRoom(pod.metadata.key, self._no_room(pod))
+                return refused
             placed_before = self._state.remove_pod(pod.metadata.key)
             self._state.add_pod(self._placed(pod), target.name)
             targets.add(target.name)
