@@ -1,0 +1,91 @@
+"""From a fractional mix of patterns to whole machines: settle a part, look at what is left afresh, and so on.
+
+Rounding a whole mix at once would leave many half-used machines. Settled are the patterns used most; then column
+generation goes on for the remaining pods, which draws the patterns that they, and no others, can fill.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stratos.planning.packing.patterns.construct import one_by_one
+from stratos.planning.packing.patterns.generation import Generated, generate
+from stratos.planning.packing.patterns.knapsack import Knapsacks
+from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf
+
+SETTLED_AT_ONCE = 0.3  # of what is left, by value
+ROUNDS_IN_BETWEEN = 4
+BEARABLE_LOSS = 0.005  # of a machine's price that its pods are not worth
+WORTH_KEEPING = 0.9  # of its price that a clipped pattern must still hold to be kept
+
+
+def round_to_machines(
+    shelf: Shelf, knapsacks: Knapsacks, generated: Generated, waiting: Counts, stock: NDArray[np.int64]
+) -> list[Pattern] | None:
+    waiting, stock = waiting.copy(), stock.copy()
+    settled: list[Pattern] = []
+    best: list[Pattern] | None = None
+    while waiting.any():
+        rest = one_by_one(shelf, knapsacks, generated.values, waiting, stock)
+        if rest is not None and (best is None or shelf.cost(settled + rest) < shelf.cost(best)):
+            best = settled + rest
+        news = _settle(shelf, generated, waiting, stock)
+        settled.extend(news)
+        if not waiting.any():
+            break
+        again = generate(
+            shelf,
+            knapsacks,
+            waiting,
+            stock,
+            patterns=[*_clipped(shelf, generated, waiting), *(rest if rest is not None else ())],
+            values=generated.values,
+            most_rounds=ROUNDS_IN_BETWEEN,
+            good_enough=0.001,
+        )
+        if again is None:
+            return best
+        generated = again
+    if best is None or shelf.cost(settled) < shelf.cost(best):
+        best = settled
+    return best
+
+
+def _settle(shelf: Shelf, generated: Generated, waiting: Counts, stock: NDArray[np.int64]) -> list[Pattern]:
+    """Take the patterns used most, as often as they are used. Changes ``waiting`` and ``stock``."""
+    values = generated.solution.values
+    amounts = generated.solution.amounts
+    enough = SETTLED_AT_ONCE * float(values @ waiting)
+    taken: list[Pattern] = []
+    worth = 0.0
+    for i in np.argsort(-amounts, kind="stable").tolist():
+        if amounts[i] <= 0 or (taken and worth >= enough):
+            break
+        pattern = generated.patterns[i]
+        counts = np.minimum(pattern.counts, waiting)
+        if stock[pattern.kind] == 0 or not counts.any():
+            continue
+        loss = 1 - float(values @ counts) / max(shelf.demand.price_usd_per_hour[pattern.kind], 1e-12)
+        if taken and loss > BEARABLE_LOSS:
+            continue
+        held = counts > 0
+        times = min(max(1, int(amounts[i])), int((waiting[held] // counts[held]).min()))
+        if stock[pattern.kind] > 0:
+            times = min(times, int(stock[pattern.kind]))
+            stock[pattern.kind] -= times
+        taken.extend([Pattern(pattern.kind, counts)] * times)
+        waiting -= times * counts
+        worth += times * float(values @ counts)
+    return taken
+
+
+def _clipped(shelf: Shelf, generated: Generated, waiting: Counts) -> list[Pattern]:
+    """The patterns as far as they can still be filled; the ones in use always, others only when that is nearly all."""
+    kept = []
+    price = shelf.demand.price_usd_per_hour
+    for pattern, amount in zip(generated.patterns, generated.solution.amounts.tolist(), strict=True):
+        counts = np.minimum(pattern.counts, waiting)
+        if counts.any() and (amount > 0 or float(generated.values @ counts) >= WORTH_KEEPING * price[pattern.kind]):
+            kept.append(Pattern(pattern.kind, counts))
+    return kept

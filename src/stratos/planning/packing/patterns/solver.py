@@ -1,0 +1,15 @@
+"""The linear and integer solver, set up so that the same question always has the same answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import highspy
+
+
+def quiet_solver(**options: bool | int | float | str) -> Any:
+    """A solver that prints nothing and runs on one thread."""
+    solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]  # its own module is only half typed
+    for name, value in {"output_flag": False, "threads": 1, **options}.items():
+        solver.setOptionValue(name, value)
+    return solver
