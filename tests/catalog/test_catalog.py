@@ -1,13 +1,19 @@
 """Prices and sizes steer every decision, so a lookup must be right, quick, and plain about what it does not know."""
 
+import timeit
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stratos.base.errors import NotFound
 from stratos.catalog.allocatable import node_allocatable
-from stratos.catalog.catalog import DEFAULT_REGIONS, load_catalog, regions
-from stratos.catalog.instance_type import CapacityType
+from stratos.catalog.catalog import SHIPPED, clouds, load_catalog, read_catalog, regions
+from stratos.catalog.instance_type import CapacityType, Offering
+from stratos.catalog.tables import ListPrice, PriceRow, write_prices, write_types
+from stratos.catalog.zones import DEFAULT_REGIONS
 
 US_EAST = load_catalog("aws", "us-east-1")
 type_names = st.sampled_from(sorted(US_EAST.instance_types))
@@ -66,6 +72,85 @@ def test_every_region_of_every_cloud_loads(cloud: str, regions_listed: int, type
         catalog = load_catalog(cloud, region)
         assert len(catalog.instance_types) >= types_at_least
         assert all(catalog.offerings(name) for name in catalog.instance_types)
+
+
+def test_every_price_says_where_it_is_from_and_of_when() -> None:
+    """A price without a date is a rumour."""
+    for cloud in clouds():
+        offerings = load_catalog(cloud, DEFAULT_REGIONS[cloud]).offerings_by_type.values()
+        assert all(offering.price_source and offering.price_as_of for each in offerings for offering in each)
+
+
+def test_interruptions_are_known_where_the_cloud_publishes_them() -> None:
+    """AWS does, in five buckets."""
+    spot = [o for each in US_EAST.offerings_by_type.values() for o in each if o.capacity_type is CapacityType.SPOT]
+
+    assert {offering.interruption_bucket for offering in spot} == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("cloud", "region", "zone"),
+    [
+        ("aws", "us-east-1", "us-east-1a"),
+        ("azure", "eastus", "eastus-1"),
+        ("gcp", "us-central1", "us-central1-f"),
+        ("oci", "us-ashburn-1", "US-ASHBURN-AD-1"),
+    ],
+)
+def test_zones_are_called_as_nodes_are_labelled(cloud: str, region: str, zone: str) -> None:
+    """A plan that names them otherwise would never match a pod's zone."""
+    assert zone in load_catalog(cloud, region).zones
+
+
+def test_a_type_is_offered_only_in_the_zones_that_have_it() -> None:
+    """g2 machines are in three of the five zones of us-central1."""
+    google = load_catalog("gcp", "us-central1")
+
+    assert {offering.zone[-1] for offering in google.offerings("g2-standard-4")} == {"a", "b", "c"}
+    assert google.offering("g2-standard-4", "us-central1-f", CapacityType.ON_DEMAND) is None
+
+
+def test_what_a_cloud_takes_away_is_not_offered_unless_asked_for() -> None:
+    """Of two old types one is still sold for good (g3), the other is going (g2)."""
+    everything = load_catalog("aws", "us-east-1", retired=True)
+
+    assert US_EAST.instance_type("g3.8xlarge").lifecycle == "previous"
+    assert "g2.8xlarge" not in US_EAST.instance_types
+    assert everything.instance_type("g2.8xlarge").lifecycle == "retired"
+
+
+def test_d02_a_family_added_at_run_time_is_found_like_any_other() -> None:
+    """A cloud's new machines are of use the day they are published, with nothing edited."""
+    new = replace(US_EAST.instance_type("m5.large"), name="m99.large", family="m99")
+    offers = [Offering("m99.large", zone, CapacityType.ON_DEMAND, 0.01) for zone in ("us-east-1b", "us-east-1a")]
+
+    catalog = US_EAST.with_types([new], offers)
+
+    assert catalog.instance_type("m99.large") is new
+    assert [offer.zone for offer in catalog.offerings("m99.large")] == ["us-east-1a", "us-east-1b"]
+    assert catalog.offerings("m5.large") == US_EAST.offerings("m5.large")
+    assert "m99.large" not in US_EAST.instance_types
+
+
+def test_other_tables_take_the_place_of_those_shipped(tmp_path: Path) -> None:
+    """As ``stratos catalog refresh`` leaves them in a directory."""
+    row = PriceRow("here", "m5.large", ("1",), ListPrice(1.5, "test", "2026-01-01"), None)
+    (tmp_path / "aws-types.csv.gz").write_bytes(write_types([US_EAST.instance_type("m5.large")]))
+    (tmp_path / "aws-prices.csv.gz").write_bytes(write_prices([row]))
+
+    assert clouds(tmp_path) == ("aws",)
+    assert regions("aws", tmp_path) == ("here",)
+    offers = read_catalog("aws", "here", tmp_path).offerings("m5.large")
+    assert [(offer.zone, offer.price_usd_per_hour, offer.price_source) for offer in offers] == [("herea", 1.5, "test")]
+
+
+def test_the_data_is_small_and_a_region_is_read_in_a_moment() -> None:
+    """It ships with every copy, and every command that decides something reads it first."""
+    files = [file for file in SHIPPED.iterdir() if file.name.endswith(".gz")]
+    assert len(files) == 2 * len(clouds())
+    assert sum(len(file.read_bytes()) for file in files) < 1_000_000
+
+    assert min(timeit.repeat(lambda: read_catalog("aws", "us-east-1", SHIPPED), number=1, repeat=5)) < 0.1
 
 
 @given(name=type_names)

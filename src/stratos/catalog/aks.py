@@ -11,7 +11,6 @@ from stratos.catalog.reservations import MEBIBYTE, Reservations
 
 MAX_PODS = 250  # with Azure CNI Overlay, which a new cluster gets unless it asks for something else
 DEFAULT_DISK_GIB = 128
-MEGABYTE = 10**6
 
 
 def unseen_memory_bytes(instance_type: InstanceType) -> int:
@@ -25,8 +24,8 @@ def reserved_cpu_millis(vcpu: int) -> int:
 
 
 def reserved_memory_bytes(memory_bytes: int, max_pods: int) -> int:
-    """20 MB for each pod the node may run and 50 MB, or a quarter of the memory if that is less."""
-    return min((20 * max_pods + 50) * MEGABYTE, memory_bytes // 4)
+    """20 MB for each pod the node may run and 50 MB, or a quarter of the memory if less. Nodes show that MB is MiB."""
+    return min((20 * max_pods + 50) * MEBIBYTE, memory_bytes // 4)
 
 
 RESERVATIONS = Reservations(

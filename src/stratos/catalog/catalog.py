@@ -18,7 +18,7 @@ from stratos.base.errors import NotFound
 from stratos.catalog.formulas import computed_types
 from stratos.catalog.instance_type import CapacityType, InstanceType, Offering
 from stratos.catalog.tables import PriceRow, price_regions, read_prices, read_types
-from stratos.catalog.zones import DEFAULT_REGIONS as DEFAULT_REGIONS  # re-exported: part of looking up
+from stratos.catalog.zones import DEFAULT_REGIONS as DEFAULT_REGIONS  # part of looking things up, and asked for here
 from stratos.catalog.zones import zone_name
 
 TYPES_SUFFIX, PRICES_SUFFIX = "-types.csv.gz", "-prices.csv.gz"

@@ -18,7 +18,7 @@ DEFAULT_DISK_GIB = 20  # the root volume of an EKS image
 def unseen_memory_bytes(instance_type: InstanceType) -> int:
     """A 32nd of it and up to 384 MiB: at or above what nodes from 8 GiB to 1 TiB were seen to lack.
 
-    Reported on EKS: 4.4 to 5.3 % of 16 GiB, 3.4 % of 32 GiB, 3.1 % of 1 TiB. Bare metal lacks no less.
+    Reported: 4.4 to 5.3 % of 16 GiB, 3.4 % of 32 GiB, 3.1 % of 1 TiB. Bare metal lacks no less.
     """
     memory = instance_type.memory_bytes
     return memory // 32 + min(384 * MEBIBYTE, memory // 16)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stratos.base.errors import NotFound
+from stratos.base.errors import Invalid, NotFound
 from stratos.base.quantity import units
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.instance_type import CapacityType, Gpu, InstanceType, Offering
@@ -80,7 +80,7 @@ def listed(looked_into: Sequence[Catalog], wanted: Filter) -> list[Line]:
     everything = [type_ for catalog in looked_into for type_ in catalog.instance_types.values()]
     families = {_known("family", name, (type_.family for type_ in everything)) for name in wanted.families}
     gpus = _gpus(wanted.gpu, everything)
-    memory = units(wanted.min_memory)
+    memory = _memory(wanted.min_memory)
     lines = []
     for catalog in looked_into:
         for type_ in catalog.instance_types.values():
@@ -138,6 +138,13 @@ def _gpus(wanted: str | None, types: Sequence[InstanceType]) -> frozenset[str] |
             hint="choose one of these, or any",
         )
     return frozenset(meant)
+
+
+def _memory(text: str) -> int:
+    try:
+        return units(text)
+    except Invalid as error:
+        raise Invalid(f"--min-memory: {error.message}", hint="write it like 16Gi") from error
 
 
 def _known(what: str, name: str, names: Iterable[str]) -> str:

@@ -28,7 +28,10 @@ def print_table(columns: list[str], rows: list[list[str]], *, right: frozenset[s
         table.add_column(column, justify="right" if column in right else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console(width=_ENDLESS, highlight=False, markup=False).print(table)
+    console = Console(width=_ENDLESS, highlight=False, markup=False)
+    with console.capture() as printed:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def _clouds(tables: Path | None) -> tuple[str, ...]:
@@ -38,9 +41,8 @@ def _clouds(tables: Path | None) -> tuple[str, ...]:
         raise Invalid(f"{tables} is no directory", hint="name the one that `stratos catalog refresh` wrote to")
     found = clouds(tables)
     if not found:
-        raise Invalid(
-            f"there are no tables in {tables}", hint="they are named CLOUD-types.csv.gz and CLOUD-prices.csv.gz"
-        )
+        hint = "they are called CLOUD-types.csv.gz and CLOUD-prices.csv.gz"
+        raise Invalid(f"there are no tables in {tables}", hint=hint)
     return found
 
 
