@@ -86,8 +86,9 @@ TAG_CAPACITY_TYPE = "stratos.sh/capacity-type"  # on-demand or spot
 
 # Finalizers
 POOL_FINALIZER = "stratos.sh/nodepool-finalizer"  # keeps a NodePool until its last machine is gone
+TEMPLATE_FINALIZER = "stratos.sh/nodetemplate-finalizer"  # keeps a NodeTemplate until its last machine is gone
 CLAIM_FINALIZER = "stratos.sh/nodeclaim-finalizer"  # keeps a NodeClaim until its machine is gone
-CLASS_IN_USE_FINALIZER = "stratos.sh/in-use"  # keeps a node class until no NodePool uses it
+CLASS_IN_USE_FINALIZER = "stratos.sh/in-use"  # keeps a node class until no NodePool and no NodeTemplate uses it
 
 # Kubernetes' own
 HOSTNAME = "kubernetes.io/hostname"

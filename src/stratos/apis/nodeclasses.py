@@ -1,4 +1,4 @@
-"""The kinds a pool's ``nodeClassRef`` may name, taken together."""
+"""The kinds that a ``nodeClassRef`` may name, taken together."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from stratos.apis.awsnodeclass import AWS_NODE_CLASS, AWSNodeClass
 from stratos.apis.meta import Kind
 from stratos.apis.nodeclaim import NodeClaim
 from stratos.apis.nodepool import NodeClassRef, NodePool
+from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.simnodeclass import SIM_NODE_CLASS, SimNodeClass
 
 NodeClass = AWSNodeClass | SimNodeClass
@@ -21,7 +22,7 @@ def class_of_pool(pool: NodePool) -> NodeClassRef:
     return ref or NodeClassRef(kind="AWSNodeClass", name=pool.metadata.name)
 
 
-def class_key(owner: NodePool | NodeClaim) -> str:
+def class_key(owner: NodePool | NodeTemplate | NodeClaim) -> str:
     """``kind/name`` of the class."""
     ref = class_of_pool(owner) if isinstance(owner, NodePool) else owner.spec.node_class_ref
     return f"{ref.kind}/{ref.name}"

@@ -11,10 +11,11 @@ from stratos.apis.awsnodeclass import NodeClassStatus, ResolvedSecurityGroup, Re
 from stratos.apis.meta import Condition, with_condition
 from stratos.apis.nodeclasses import NODE_CLASS_KINDS, NodeClass, class_key
 from stratos.apis.nodepool import NODE_POOL, NodePool
+from stratos.apis.nodetemplate import NODE_TEMPLATE, NodeTemplate
 from stratos.base.clock import Clock
 from stratos.base.errors import Invalid, NotFound
 from stratos.base.words import counted
-from stratos.kube.cache import Cache, CacheEvent
+from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.codec import merge_patch
 from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.providers.contract import NodeClassPart, Provider, ResolvedNodeClass
@@ -47,6 +48,9 @@ class _NodeClasses:
         self._provider = provider
         self._clock = clock
         self._pools: Cache[NodePool] = manager.cache(NODE_POOL, indexes={_BY_CLASS: lambda pool: (class_key(pool),)})
+        self._templates: Cache[NodeTemplate] = manager.cache(
+            NODE_TEMPLATE, indexes={_BY_CLASS: lambda template: (class_key(template),)}
+        )
         self._caches: dict[str, Cache[NodeClass]] = {
             name: manager.cache(kind) for name, kind in NODE_CLASS_KINDS.items()
         }
@@ -64,12 +68,13 @@ class _NodeClasses:
         for kind, cache in self._caches.items():
             watch(kind, cache)
 
-        def pool_changed(event: CacheEvent[NodePool]) -> None:
-            if event.old is None or class_key(event.old) != class_key(event.object):
+        def user_changed(event: CacheEvent[NodePool] | CacheEvent[NodeTemplate]) -> None:
+            if event.old is None or event.change is Change.DELETED or class_key(event.old) != class_key(event.object):
                 for key in _classes_of(event):
                     controller.enqueue(key)
 
-        self._pools.subscribe(pool_changed)
+        self._pools.subscribe(user_changed)
+        self._templates.subscribe(user_changed)
 
     async def reconcile(self, key: str) -> Requeue | None:
         kind, _, name = key.partition("/")
@@ -77,18 +82,20 @@ class _NodeClasses:
         node_class = cache.get(name) if cache is not None else None
         if cache is None or node_class is None:
             return None
-        users = len(self._pools.by_index(_BY_CLASS, key))
-        node_class = await self._guard(kind, node_class, in_use=users > 0)
-        if node_class.metadata.deletion_timestamp is not None and users == 0:
+        pools = len(self._pools.by_index(_BY_CLASS, key))
+        templates = len(self._templates.by_index(_BY_CLASS, key))
+        in_use = pools + templates > 0
+        node_class = await self._guard(kind, node_class, in_use=in_use)
+        if node_class.metadata.deletion_timestamp is not None and not in_use:
             return None
-        status, ready = await self._resolve(node_class, users)
+        status, ready = await self._resolve(node_class, pools, templates)
         if status != node_class.status:
             patch = {"status": merge_patch(node_class.status, status)}
             cache.observe(await self._client.patch(NODE_CLASS_KINDS[kind], name, patch, subresource="status"))
         return Requeue(_FRESH_SECONDS if ready else _RETRY_SECONDS)
 
     async def _guard(self, kind: str, node_class: NodeClass, *, in_use: bool) -> NodeClass:
-        """Hold the class back from deletion while a pool uses it, and not a moment longer."""
+        """Hold the class back from deletion while a pool or a template uses it, and not a moment longer."""
         finalizers = [held for held in node_class.metadata.finalizers if held != labels.CLASS_IN_USE_FINALIZER]
         deleting = node_class.metadata.deletion_timestamp is not None
         guarded = len(finalizers) < len(node_class.metadata.finalizers)
@@ -107,7 +114,7 @@ class _NodeClasses:
             self._caches[kind].observe(written)
         return written
 
-    async def _resolve(self, node_class: NodeClass, users: int) -> tuple[NodeClassStatus, bool]:
+    async def _resolve(self, node_class: NodeClass, pools: int, templates: int) -> tuple[NodeClassStatus, bool]:
         """The new status, and whether all of the class was found."""
         before = node_class.status
         now, generation = self._clock.now(), node_class.metadata.generation
@@ -119,11 +126,12 @@ class _NodeClasses:
                 conditions, type_, status, reason=reason, message=message, now=now, observed_generation=generation
             )
 
+        users = counted(pools, "pool") + (f" and {counted(templates, 'template')}" if templates else "")
         state(
             "InUse",
-            users > 0,
-            "ReferencedByNodePools" if users else "NotReferenced",
-            f"{counted(users, 'pool')} {'uses' if users == 1 else 'use'} this class",
+            pools + templates > 0,
+            "ReferencedByNodePools" if pools else "ReferencedByNodeTemplates" if templates else "NotReferenced",
+            f"{users} {'uses' if pools + templates == 1 else 'use'} this class",
         )
         try:
             resolved = await self._provider.resolve(node_class)
@@ -145,7 +153,7 @@ class _NodeClasses:
         status = NodeClassStatus(
             conditions=tuple(conditions),
             observed_generation=generation,
-            node_pool_count=users,
+            node_pool_count=pools,
             resolved_ami=resolved.image or None,
             resolved_subnets=tuple(ResolvedSubnet(id=subnet.id, zone=subnet.zone) for subnet in resolved.subnets),
             resolved_security_groups=tuple(
@@ -161,5 +169,5 @@ def _decides(node_class: NodeClass) -> tuple[Any, ...]:
     return metadata.uid, metadata.generation, metadata.deletion_timestamp, metadata.finalizers
 
 
-def _classes_of(event: CacheEvent[NodePool]) -> Iterable[str]:
+def _classes_of(event: CacheEvent[NodePool] | CacheEvent[NodeTemplate]) -> Iterable[str]:
     return {class_key(event.object): None} | ({class_key(event.old): None} if event.old else {})

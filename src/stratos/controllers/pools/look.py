@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from stratos.apis.daemonset import DAEMON_SET
@@ -12,14 +12,18 @@ from stratos.apis.node import NODE
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
 from stratos.apis.nodeclasses import NODE_CLASS_KINDS, NodeClass, class_of_pool
 from stratos.apis.nodepool import NODE_POOL, NodePool
+from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.apis.pod import POD, Pod
 from stratos.base.clock import Clock
 from stratos.base.errors import Invalid, NotFound
 from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.controller import Manager
-from stratos.planning.pools.matching import PoolChoice
+from stratos.planning.pools.matching import PoolChoice, Verdict
+from stratos.planning.pools.members import is_under_way
 from stratos.planning.pools.nominations import waits_for_victims
 from stratos.planning.pools.offers import bare_offer_of, offer_of, pool_named_by
+from stratos.planning.provisioning.asks import PodAsks
+from stratos.planning.provisioning.serving import serving_order
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
 from stratos.providers.contract import CapacityType, NodeClassPart, Provider
 from stratos.snapshot.cluster import ClusterSnapshot
@@ -29,6 +33,7 @@ _BY_POOL = "pool"
 _BY_PROVIDER_ID = "providerID"
 _BY_NODE = "nodeName"
 _WAITING = "waiting"
+_PROMISED = "promised by template"
 
 _MISSING_RETRY_SECONDS = 30.0
 _NOT_READY_RETRY_SECONDS = 10.0
@@ -50,8 +55,10 @@ class Lookout:
             indexes={
                 _BY_POOL: lambda claim: (claim.spec.pool,) if claim.spec.pool else (),
                 _BY_NODE: lambda claim: (claim.status.node_name,) if claim.status.node_name else (),
+                _PROMISED: _promised_by_template,
             },
         )
+        self.templates = manager.cache(NODE_TEMPLATE)
         self.nodes = manager.cache(
             NODE, indexes={_BY_PROVIDER_ID: lambda node: (node.spec.provider_id,) if node.spec.provider_id else ()}
         )
@@ -78,23 +85,14 @@ class Lookout:
         return self.claims.by_index(_BY_NODE, node) if node else ()
 
     def look(self, pool: NodePool) -> PoolSnapshot:
-        """The pool, with the waiting pods that no other pool serves better."""
+        """The pool, with the waiting pods that nobody else serves better."""
         waiting = self.waiting()
-        looks = {other.metadata.name: self.glance(other) for other in self.pools if not _is_leaving(other)}
+        looks = self._glances()
         mine: list[Pod] = []
         passed_over: dict[str, tuple[str, ...]] = {}
         if waiting and pool.metadata.name in looks:
-            asks = {pod.metadata.key: self.compile_pod(pod) for pod in waiting}
-            named = {pool_named_by(pod) for pod in waiting}
-            choice = PoolChoice(
-                [
-                    offer_of(look, asks) if "" in named or name in named else bare_offer_of(look)
-                    for name, look in looks.items()
-                ]
-            )
-            for pod in waiting:
-                verdict = choice.choose(pod.metadata.key, asks[pod.metadata.key])
-                if verdict.pool == pool.metadata.name:
+            for pod, verdict in self._choose(waiting, looks):
+                if verdict.pool == pool.metadata.name and not self._is_left_to_templates(pod, verdict):
                     mine.append(pod)
                     passed_over[pod.metadata.key] = verdict.report
         look = looks.get(pool.metadata.name) or self.glance(pool)
@@ -110,6 +108,46 @@ class Lookout:
             launch_not_before=look.launch_not_before,
             cluster=self._cluster(look.taken_at, mine),
         )
+
+    def at_hand(self, pods: Sequence[Pod]) -> frozenset[str]:
+        """Of some waiting pods those (namespace/name) that a pool has a machine for, or on its way: warm first."""
+        looks = self._glances()
+        understood = [pod for pod in pods if self._is_understood(pod)] if looks else []
+        chosen = self._choose(understood, looks) if understood else []
+        return frozenset(
+            pod.metadata.key
+            for pod, verdict in chosen
+            if verdict.at_hand and not self._is_left_to_templates(pod, verdict)
+        )
+
+    def _glances(self) -> dict[str, PoolSnapshot]:
+        return {pool.metadata.name: self.glance(pool) for pool in self.pools if not _is_leaving(pool)}
+
+    def _choose(self, waiting: Sequence[Pod], looks: Mapping[str, PoolSnapshot]) -> list[tuple[Pod, Verdict]]:
+        """Which pool serves each pod."""
+        asks = {pod.metadata.key: self.compile_pod(pod) for pod in waiting}
+        named = {pool_named_by(pod) for pod in waiting}
+        choice = PoolChoice(
+            [
+                offer_of(look, asks) if "" in named or name in named else bare_offer_of(look)
+                for name, look in looks.items()
+            ]
+        )
+        return [(pod, choice.choose(pod.metadata.key, asks[pod.metadata.key])) for pod in waiting]
+
+    def _is_left_to_templates(self, pod: Pod, verdict: Verdict) -> bool:
+        """Whether a template has asked for a machine for the pod, or will: a pool with none at hand lets it."""
+        now = self._clock.now()
+        key = pod.metadata.key
+        for claim in self.claims.by_index(_PROMISED, key):
+            if is_under_way(PoolMachine(claim), now):
+                return True
+        if verdict.at_hand or not len(self.templates):
+            return False
+        try:
+            return bool(serving_order(pod, PodAsks(key, self.compile_pod(pod)), self.templates.list()).templates)
+        except Invalid:
+            return False  # of a template that serves nobody until it is corrected
 
     def compile_pod(self, pod: Pod) -> PodRequirements:
         """What a pod asks for; the same pods wait in look after look, and most are like others."""
@@ -205,6 +243,12 @@ class Lookout:
             self._asks.pop(f"{old.metadata.uid}/{old.metadata.resource_version}", None)
             if not self._asks:
                 self._alike.clear()
+
+
+def _promised_by_template(claim: NodeClaim) -> tuple[str, ...]:
+    """The pods that a template's machine was asked for."""
+    decision = claim.spec.decision
+    return decision.pods if claim.spec.template and decision is not None else ()
 
 
 def _is_leaving(pool: NodePool) -> bool:

@@ -58,6 +58,7 @@ class PoolOffer:
 class Verdict:
     pool: str | None
     report: tuple[str, ...]  # why the others were not chosen
+    at_hand: bool = False  # it need not launch anything: one stands by, or is under way
 
 
 def why_not(asks: PodRequirements, offer: PoolOffer) -> str:
@@ -91,7 +92,8 @@ class PoolChoice:
         lost = tuple(
             f"pool {offer.pool}: matches too, but {_loses(first, offer, pod, rank, other)}" for other, offer in others
         )
-        return Verdict(first.pool, (*lost, *no))
+        at_hand = rank[0] is Speed.AT_HAND or pod in first.promised
+        return Verdict(first.pool, (*lost, *no), at_hand)
 
     def _judge(self, asks: PodRequirements) -> tuple[list[tuple[_Rank, PoolOffer]], dict[str, str]]:
         known = self._known.get(asks)
