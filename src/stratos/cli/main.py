@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from stratos.base.errors import StratosError
+from stratos.cli.catalog import catalog_app
 from stratos.cli.estimate.command import OrderedCommand, estimate
 
 app = typer.Typer(
@@ -21,6 +22,9 @@ app = typer.Typer(
 )
 get_app = typer.Typer(help="List what Stratos looks after.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(get_app, name="get")
+app.add_typer(catalog_app, name="catalog")
+bench_app = typer.Typer(help="Measure Stratos on this machine.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(bench_app, name="bench")
 
 Kubeconfig = Annotated[
     Path | None,
@@ -110,6 +114,52 @@ def sim(
     from stratos.cli.sim import run_sim
 
     sys.exit(run_sim(seed, seeds, hours, faults, as_json=json_output))
+
+
+@bench_app.command("packing")
+def bench_packing(
+    set_name: Annotated[
+        str | None,
+        typer.Option(
+            "--set", help="field, distinct, preferences, existing, smooth or memory-heavy. Default: all of them."
+        ),
+    ] = None,
+    pods: Annotated[int | None, typer.Option(min=1, help="How many pods. Default: the sizes of each set.")] = None,
+    effort: Annotated[
+        str | None,
+        typer.Option(help="fast: greedy, as when pods wait. best: with patterns. Default: as usual for a set."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Each is run so often; seconds are the median.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of all chance in the sets.")] = 42,
+    pods_file: Annotated[
+        Path | None,
+        typer.Option(help='JSON: [{"name","cpu","mem_mib","gpu"?,"gpu_skus"?,"arch"?,"zone"?,"node_selector"?}].'),
+    ] = None,
+    types_file: Annotated[
+        Path | None,
+        typer.Option(
+            help='JSON: {"overhead":{"cpu","mem_mib"},"types":[{"name","vcpu","mem_gib","pods","arch","os",'
+            '"price_on_demand","price_spot","zones","gpu"?,"gpu_sku"?}]}.'
+        ),
+    ] = None,
+    zones: Annotated[str, typer.Option(help="With files: the zones of all types, separated by commas.")] = "",
+    pricing: Annotated[str, typer.Option(help="With files: on-demand, spot or both.")] = "on-demand",
+    json_output: Json = False,
+) -> None:
+    """How fast and how cheap pods are packed, with nodes, cost, lower bound and unplaced pods."""
+    from stratos.cli.bench.packing import run_packing
+
+    run_packing(
+        set_name,
+        pods,
+        effort,
+        rounds,
+        seed,
+        files=(pods_file, types_file),
+        zones=zones,
+        pricing=pricing,
+        print_json=json_output,
+    )
 
 
 def main() -> None:
