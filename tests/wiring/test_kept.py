@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stratos.apis.namespace import NAMESPACE
-from stratos.base.errors import Conflict, StratosError
+from stratos.base.errors import Conflict, NotFound, StratosError
 from stratos.cli.connect import connected
 from stratos.wiring.clock import HurriedLoop
 from stratos.wiring.kept import kept_cluster
@@ -103,3 +103,30 @@ def refusal(folder: Path) -> StratosError:
     with pytest.raises(StratosError) as caught:
         asyncio.run(start())
     return caught.value
+
+
+def test_a_folder_keeps_to_the_catalog_it_began_with(tmp_path: Path) -> None:
+    """Its machines are of those types: under another catalog nobody would know what they cost, or how large they are."""
+
+    async def thrice() -> str:
+        async with kept_cluster(tmp_path, port=0, catalog="gcp/us-central1"):
+            pass
+        with pytest.raises(Conflict, match="sells gcp/us-central1, not aws/us-east-1"):
+            async with kept_cluster(tmp_path, port=0, catalog="aws/us-east-1"):
+                pass
+        async with kept_cluster(tmp_path, port=0) as kept:
+            return kept.cluster.cloud.catalog.region
+
+    assert asyncio.run(thrice()) == "us-central1"
+
+
+def test_a_catalog_that_is_not_shipped_is_refused_before_anything_is_kept(tmp_path: Path) -> None:
+    """A slip of the pen must not decide about the folder."""
+
+    async def start() -> None:
+        with pytest.raises(NotFound, match="no catalog of 'acme'"):
+            async with kept_cluster(tmp_path, port=0, catalog="acme/moon"):
+                pass
+
+    asyncio.run(start())
+    assert not (tmp_path / "catalog").exists()

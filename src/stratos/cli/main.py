@@ -36,6 +36,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 @app.command()
 def up(
     cloud: Annotated[str, typer.Option(help="Where machines come from; sim is the simulated cloud.")] = "sim",
+    catalog: Annotated[
+        str, typer.Option(help="What it sells, such as gcp/us-central1. Default: as before, or aws/us-east-1.")
+    ] = "",
     speed: Annotated[
         float,
         typer.Option(
@@ -53,7 +56,7 @@ def up(
     """Run a whole cluster in this process: Kubernetes API, scheduler, controllers, and a simulated cloud."""
     from stratos.cli.up import run_up
 
-    run_up(cloud, speed, data_dir.expanduser(), port, file or [])
+    run_up(cloud, catalog, speed, data_dir.expanduser(), port, file or [])
 
 
 @app.command()

@@ -33,18 +33,18 @@ from stratos.wiring.kept import KeptCluster, kept_cluster
 _FRAMES_PER_SECOND = 4
 
 
-def run_up(cloud: str, speed: float, directory: Path, port: int, files: Sequence[Path]) -> None:
+def run_up(cloud: str, catalog: str, speed: float, directory: Path, port: int, files: Sequence[Path]) -> None:
     if cloud != "sim":
         raise Invalid(f"there is no cloud {cloud!r}", looked_at=("known clouds: sim",), hint="leave out --cloud")
     manifests = read_manifests(files)
     with asyncio.Runner(loop_factory=lambda: HurriedLoop(speed)) as runner:
-        runner.run(_up(speed, directory, port, manifests))
+        runner.run(_up(catalog, speed, directory, port, manifests))
 
 
-async def _up(speed: float, directory: Path, port: int, manifests: Sequence[Manifest]) -> None:
+async def _up(catalog: str, speed: float, directory: Path, port: int, manifests: Sequence[Manifest]) -> None:
     stopping = _stop_on_signals()
     console = Console()
-    async with kept_cluster(directory, port=port, speed=speed) as kept:
+    async with kept_cluster(directory, port=port, speed=speed, catalog=catalog) as kept:
         _configure_logs(console, kept.clock)
         gc.freeze()  # what is there now, stays: looking through it for garbage again and again would only delay pods
         _greet(console, kept, speed)

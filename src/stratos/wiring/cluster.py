@@ -21,7 +21,7 @@ from stratos.apiserver.admission.webhook_call import WebhookCaller
 from stratos.apiserver.storage.contract import Storage
 from stratos.base.clock import Clock
 from stratos.base.ids import IdSource, SeededIds
-from stratos.catalog.catalog import load_catalog
+from stratos.catalog.catalog import Catalog, load_catalog
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
 from stratos.kube.transport import Transport
@@ -33,11 +33,19 @@ from stratos.wiring.controllers import ControllerSettings, add_controllers
 from stratos.workloads.run import workload_controllers
 from stratos.workloads.scheduler.scheduler import add_scheduler
 
+DEFAULT_CATALOG = "aws/us-east-1"
+
+
+def catalog_named(name: str) -> Catalog:
+    """The shipped catalog of ``cloud/region``. Raises `NotFound` for one that is not shipped."""
+    cloud, _, region = name.partition("/")
+    return load_catalog(cloud, region)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
     cluster_name: str = "my-cluster"
-    region: str = "us-east-1"
+    catalog: str = DEFAULT_CATALOG  # what the simulated cloud sells: a cloud and a region of the shipped catalogs
     cloud: CloudOptions = field(default_factory=CloudOptions)
     kubelets: KubeletOptions = field(default_factory=KubeletOptions)
     registry: ImageRegistry = field(default_factory=ImageRegistry)
@@ -126,7 +134,7 @@ class Cluster:
             options=self.options.kubelets,
         )
         self.cloud = SimulatedCloud(
-            load_catalog("aws", self.options.region),
+            catalog_named(self.options.catalog),
             clock=clock,
             rng=self._chance(),
             cluster_name=self.options.cluster_name,

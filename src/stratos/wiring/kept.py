@@ -31,7 +31,7 @@ from stratos.base.ids import SeededIds
 from stratos.providers.simulated.cloud import CallMoment, FaultHook, SimulatedCloud
 from stratos.wiring.api import ApiSecrets
 from stratos.wiring.clock import HurriedClock, SystemClock
-from stratos.wiring.cluster import Cluster, ClusterOptions
+from stratos.wiring.cluster import DEFAULT_CATALOG, Cluster, ClusterOptions, catalog_named
 
 _SAVE_SECONDS = 2.0  # of real time
 _CHANGING_CALLS = frozenset({"launch", "start", "stop", "terminate", "tag"})
@@ -47,19 +47,24 @@ class KeptCluster:
 
 
 @asynccontextmanager
-async def kept_cluster(directory: Path, *, port: int, speed: float = 1.0) -> AsyncIterator[KeptCluster]:
+async def kept_cluster(
+    directory: Path, *, port: int, speed: float = 1.0, catalog: str = ""
+) -> AsyncIterator[KeptCluster]:
     """Run the cluster of ``directory``, made if it is new, for the length of the block.
 
+    ``catalog`` is what its cloud sells, ``cloud/region``; empty: as before, or the default for a new one.
     With a ``speed`` other than 1 the running event loop must be a `HurriedLoop` of the same speed.
     """
     files = _Files(directory)
     with files.locked():
-        async with _kept_cluster(directory, files, port, speed) as kept:
+        async with _kept_cluster(directory, files, port, speed, catalog) as kept:
             yield kept
 
 
 @asynccontextmanager
-async def _kept_cluster(directory: Path, files: _Files, port: int, speed: float) -> AsyncIterator[KeptCluster]:
+async def _kept_cluster(
+    directory: Path, files: _Files, port: int, speed: float, catalog: str
+) -> AsyncIterator[KeptCluster]:
     clock = files.clock(speed)
     certificates = CertificateStore(directory / "pki", SystemClock())
     authority = certificates.authority()
@@ -72,7 +77,9 @@ async def _kept_cluster(directory: Path, files: _Files, port: int, speed: float)
         ids=SeededIds(chance),
         rng=chance,
         options=ClusterOptions(
-            root_certificate_pem=authority.certificate_pem, kubelets=KubeletOptions(tells_events=True)
+            catalog=files.catalog(catalog),
+            root_certificate_pem=authority.certificate_pem,
+            kubelets=KubeletOptions(tells_events=True),
         ),
         secrets=ApiSecrets(authority.certificate_pem, certificates.service_account_key(), SystemClock()),
         webhook_caller=webhooks,
@@ -109,6 +116,7 @@ class _Files:
         self.kubeconfig = directory / "kubeconfig"
         self._cloud = directory / "cloud.json"
         self._clock = directory / "clock"
+        self._catalog = directory / "catalog"
         self._lock = directory / "lock"
 
     @contextmanager
@@ -128,6 +136,20 @@ class _Files:
             file.write(f"{os.getpid()}\n")
             file.flush()
             yield
+
+    def catalog(self, wanted: str) -> str:
+        """What the cloud of this folder sells: its machines are of these types, so that never changes."""
+        kept = self._catalog.read_text().strip() if self._catalog.exists() else ""
+        if kept and wanted and kept != wanted:
+            raise Conflict(
+                f"the cloud of {self._lock.parent} sells {kept}, not {wanted}",
+                hint="leave out --catalog, or choose another folder with --data-dir",
+            )
+        chosen = kept or wanted or DEFAULT_CATALOG
+        catalog_named(chosen)  # found wanting before it is written down
+        if not kept:
+            write_whole(self._catalog, chosen, private=True)
+        return chosen
 
     def clock(self, speed: float) -> Clock:
         """Never earlier than the cluster has been before, or its objects would come from the future."""
