@@ -106,7 +106,7 @@ def refusal(folder: Path) -> StratosError:
 
 
 def test_a_folder_keeps_to_the_catalog_it_began_with(tmp_path: Path) -> None:
-    """Its machines are of those types: under another catalog nobody would know what they cost, or how large they are."""
+    """Its machines are of those types: under another one nobody would know what they cost, or how large they are."""
 
     async def thrice() -> str:
         async with kept_cluster(tmp_path, port=0, catalog="gcp/us-central1"):

@@ -65,6 +65,7 @@ async def kept_cluster(
 async def _kept_cluster(
     directory: Path, files: _Files, port: int, speed: float, catalog: str
 ) -> AsyncIterator[KeptCluster]:
+    sold = files.catalog(catalog)
     clock = files.clock(speed)
     certificates = CertificateStore(directory / "pki", SystemClock())
     authority = certificates.authority()
@@ -77,7 +78,7 @@ async def _kept_cluster(
         ids=SeededIds(chance),
         rng=chance,
         options=ClusterOptions(
-            catalog=files.catalog(catalog),
+            catalog=sold,
             root_certificate_pem=authority.certificate_pem,
             kubelets=KubeletOptions(tells_events=True),
         ),
