@@ -419,7 +419,7 @@ def test_nothing_is_replaced_to_save_money_while_pods_wait_for_machines() -> Non
 
 def test_d08_a_machine_that_stands_in_for_spot_goes_when_spot_is_back() -> None:
     """At the restore rate, and not while the offering is backed off."""
-    spec = {"constraints": {"spot": True, "useSpotFallbacks": True, "fallbackRestoreRateSeconds": 1800}}
+    spec: dict[str, Any] = {"constraints": {"spot": True, "useSpotFallbacks": True, "fallbackRestoreRateSeconds": 1800}}
     template = a_template(**spec, strategy="thresholds")
     stand_in = a_machine("a", a_pod("p", cpu="3"), template=template, age=timedelta(minutes=30))
     node = stand_in.claim.spec.node

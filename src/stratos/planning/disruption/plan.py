@@ -56,7 +56,7 @@ class Blocked:
 
     claim: str
     reason: Reason
-    by: str  # the kind of obstacle: pod, budget, room, …
+    by: str  # the kind of obstacle: pod, node, workload, PodDisruptionBudget, room, or a budget of the template
     message: str  # names the pod, the PodDisruptionBudget or the budget
 
 

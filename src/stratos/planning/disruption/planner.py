@@ -185,7 +185,7 @@ class _Planner:
             self._begin(self._without_replacement(machine, Reason.UNDERUTILIZED, message))
 
     def _save(self) -> None:
-        """At most one replacement a template at a time: what it leaves decides what is worth doing next."""
+        """Only when no machine of the template is on its way out: what it leaves decides what is worth doing next."""
         if self._world.waiting:
             return  # machines are being got: where their pods go is not known yet
         for template in self._world.templates:
@@ -193,7 +193,7 @@ class _Planner:
             if spec.disruption.policy != "WhenEmptyOrUnderutilized":
                 continue
             machines = [machine for machine in self._idle_machines() if machine.template is template]
-            if not machines or self._count(machines[0], Reason.CHEAPER):
+            if not machines or self._leaving(template.metadata.name):
                 continue
             allowed = self._allowance(machines[0], Reason.CHEAPER)
             movable: dict[str, frozenset[str]] = {}
@@ -271,13 +271,20 @@ class _Planner:
     def _allowance(self, machine: TemplateMachine, reason: Reason) -> int:
         """How many more of the template's machines may begin to leave."""
         template = machine.claim.spec.template
-        members = [each for each in self._machines if each.claim.spec.template == template]
-        leaving = sum(each.name in self._going or not each.stays for each in members)
+        members = sum(each.claim.spec.template == template for each in self._machines)
         try:
-            return most_leaving(machine.settings.budgets, reason, len(members), self._now) - leaving
+            return most_leaving(machine.settings.budgets, reason, members, self._now) - self._leaving(template)
         except Invalid as error:
             self._block(machine, reason, "budget", error.message)
             return 0
+
+    def _leaving(self, template: str) -> int:
+        """How many of the template's machines are on their way out."""
+        return sum(
+            each.name in self._going or not each.stays
+            for each in self._machines
+            if each.claim.spec.template == template
+        )
 
     def _count(self, machine: TemplateMachine, reason: Reason) -> int:
         """How many of the template's machines leave for this reason already."""

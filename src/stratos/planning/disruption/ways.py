@@ -42,7 +42,7 @@ class Way(Enum):
 class Obstacle:
     """Why something may not leave."""
 
-    by: str  # pod, node, budget or workload
+    by: str  # pod, node, workload, or PodDisruptionBudget
     message: str
 
 
@@ -93,9 +93,9 @@ def way_out(
     if not workload.can_surge:
         return _evicted(pod, budgets, Way.ALONE)
     barred = budgets.reject_surge(pod)
-    return Obstacle("budget", f"pod {key}: {barred}") if barred else Way.SURGE
+    return Obstacle("PodDisruptionBudget", f"pod {key}: {barred}") if barred else Way.SURGE
 
 
 def _evicted(pod: Pod, budgets: PodBudgets, way: Way) -> Way | Obstacle:
     barred = budgets.reject_eviction(pod)
-    return Obstacle("budget", f"pod {pod.metadata.key}: {barred}") if barred else way
+    return Obstacle("PodDisruptionBudget", f"pod {pod.metadata.key}: {barred}") if barred else way
