@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -96,3 +97,20 @@ def diff_prices(
     from stratos.cli.catalog_diff import run_diff
 
     run_diff(before, after, limit=limit, as_json=json_output)
+
+
+@catalog_app.command("refresh")
+def refresh_prices(
+    cloud: Annotated[str | None, typer.Option(help="aws, azure, gcp or oci. Default: all of them.")] = None,
+    region: Annotated[
+        list[str] | None, typer.Option(help="With --cloud, may be given again. Default: all in the tables.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Where to write the tables; those there already are what is brought up to date.")
+    ] = Path("~/.stratos/catalog"),
+    json_output: Json = False,
+) -> None:
+    """Read price lists anew: public ones, and those your accounts open. What cannot be right is refused, and told."""
+    from stratos.cli.catalog_refresh import run_refresh
+
+    sys.exit(run_refresh(cloud, region or [], output, as_json=json_output))
