@@ -1,4 +1,4 @@
-"""Refreshing replaces the data every decision rests on: all of it that can be believed, or nothing, and with reasons."""
+"""Refreshing replaces the data every decision rests on: what can be believed of it, with reasons for the rest."""
 
 from __future__ import annotations
 
