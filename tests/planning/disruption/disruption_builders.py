@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ from stratos.catalog.allocatable import node_allocatable
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.instance_type import CapacityType
 from stratos.planning.packing.problem import Candidate, OfferingName
-from stratos.planning.provisioning.candidates import candidates_of
+from stratos.planning.provisioning.candidates import Candidates, candidates_of
 from stratos.planning.provisioning.draft import settings_of
 from stratos.snapshot.cluster import ClusterSnapshot
 from stratos.snapshot.disruption import DisruptionSnapshot, Workload
@@ -146,9 +147,18 @@ def a_machine(
 
 def _candidate(template: NodeTemplate, offering: OfferingName, shop: Catalog) -> Candidate:
     """As the template would have bought it when it still allowed everything."""
-    anything = a_template(template.metadata.name, constraints={"spot": True, "onDemand": True})
-    found = candidates_of(anything, shop, GROUND)
+    found = _all_candidates(template.metadata.name) if shop is SHOP else _candidates(template.metadata.name, shop)
     return next(candidate for candidate in found.all if candidate.offering == offering)
+
+
+def _candidates(template: str, shop: Catalog) -> Candidates:
+    anything = a_template(template, constraints={"spot": True, "onDemand": True})
+    return candidates_of(anything, shop, GROUND)
+
+
+@lru_cache
+def _all_candidates(template: str) -> Candidates:
+    return _candidates(template, SHOP)
 
 
 def _bound(pod: Pod, node: str) -> Pod:
