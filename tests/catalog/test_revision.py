@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stratos.catalog.catalog import PRICES_SUFFIX, SHIPPED, TYPES_SUFFIX, clouds
+from stratos.catalog.catalog import DEFAULT_REGIONS, PRICES_SUFFIX, SHIPPED, TYPES_SUFFIX, clouds
 from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.catalog.quotes import OF_ON_DEMAND, PriceKey, Quote
 from stratos.catalog.revision import Revision, new_types, revise, revised_rows
@@ -268,6 +268,31 @@ def test_what_is_shipped_speaks_hardly_ever_against_itself(cloud: str) -> None:
     revision = revise([], quotes, types, {row.region for row in rows})
 
     assert len(revision.refused) <= 0.003 * len(quotes)
+
+
+@pytest.mark.parametrize("cloud", ["aws", "azure"])
+def test_a_windows_price_among_those_of_linux_is_found_whatever_its_type(cloud: str) -> None:
+    """One in twenty rows has the wrong label, as has happened in published data: all of them, and no others, go."""
+    types = read_types((SHIPPED / f"{cloud}{TYPES_SUFFIX}").read_bytes())
+    region = DEFAULT_REGIONS[cloud]
+    rows = [row for row in read_prices((SHIPPED / f"{cloud}{PRICES_SUFFIX}").read_bytes(), region) if row.on_demand]
+    licence_per_vcpu = 0.046
+    quotes, mislabelled = [], set()
+    for number, row in enumerate(rows):
+        assert row.on_demand
+        key = PriceKey(region, row.name, CapacityType.ON_DEMAND)
+        windows = row.on_demand.usd_per_hour + licence_per_vcpu * types[row.name].vcpu
+        quotes.append(Quote(key, windows, "list", "2026-06-01", sold_as="Windows"))
+        if number % 20 == 7:
+            mislabelled.add(key)
+            quotes.append(Quote(key, windows, "list", "2026-06-01"))
+        else:
+            quotes.append(Quote(key, row.on_demand.usd_per_hour * 0.97, "list", "2026-06-01"))
+
+    refused = {refusal.key for refusal in revise(rows, quotes, types, {region}).refused}
+
+    assert len(mislabelled) > 50
+    assert refused == mislabelled
 
 
 amounts = st.one_of(st.floats(), st.sampled_from([0.096, 0.1, 0.192, 0.2]))

@@ -116,7 +116,7 @@ class AwsPrices:
                 PriceKey(region, name, CapacityType.SPOT),
                 amount=round(1 - advice.s / 100, 2),
                 unit=OF_ON_DEMAND,
-                source="aws-spot-advisor",
+                source="advisor",
                 as_of=self._clock.now().date().isoformat(),
                 interruption_bucket=advice.r,
             )

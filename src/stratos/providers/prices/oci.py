@@ -119,7 +119,7 @@ class OciPrices:
             if name in here.prices and here.prices[name].spot:
                 preemptible = on_demand._replace(capacity_type=CapacityType.SPOT)
                 quotes.append(
-                    Quote(preemptible, PREEMPTIBLE_SHARE, source="oci-preemptible-half", as_of=today, unit=OF_ON_DEMAND)
+                    Quote(preemptible, PREEMPTIBLE_SHARE, source="oci-preemptible=50%", as_of=today, unit=OF_ON_DEMAND)
                 )
         return quotes, unpriced
 
