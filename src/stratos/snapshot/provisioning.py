@@ -28,6 +28,16 @@ class LaunchGround:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """An event that a pod has: what was said is not said again within the hour."""
+
+    pod: str  # namespace/name
+    reason: str
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ProvisioningSnapshot:
     """What we believed at one moment. It may already be stale."""
 
@@ -42,3 +52,5 @@ class ProvisioningSnapshot:
     backed_off: tuple[BackedOff, ...] = ()  # by any template
     cluster_cost_limit_usd_per_hour: float | None = None
     cluster_gpu_limit: int | None = None
+    gated: tuple[Pod, ...] = ()  # pods that ask for an estimate, see `labels.COST_ESTIMATE_GATE`
+    told: tuple[Told, ...] = ()  # of the pods that wait or are gated

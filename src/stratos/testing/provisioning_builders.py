@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from stratos.apis.meta import Condition, ObjectMeta
+from stratos.apis.node import Node
+from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeClaimSpec, Wanted
+from stratos.apis.nodepool import NodeClassRef
 from stratos.apis.nodetemplate import NodeTemplate, NodeTemplateSpec
 from stratos.apis.pod import Container, Pod, PodSpec, PodStatus, ResourceRequirements
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.instance_type import CapacityType, Gpu, InstanceType, Offering
-from stratos.snapshot.provisioning import LaunchGround
+from stratos.planning.provisioning.plan import ProvisioningPlan
+from stratos.snapshot.cluster import ClusterSnapshot
+from stratos.snapshot.provisioning import LaunchGround, ProvisioningSnapshot
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 GIB = 2**30
@@ -110,3 +115,55 @@ def a_waiting_pod(
         spec=msgspec.structs.replace(more, containers=(container,)),
         status=PodStatus(phase="Pending", conditions=(condition,)),
     )
+
+
+def a_look(
+    *templates: NodeTemplate,
+    waiting: Sequence[Pod] = (),
+    claims: Sequence[NodeClaim] = (),
+    shop: Catalog,
+    nodes: Sequence[Node] = (),
+    pods: Sequence[Pod] = (),
+    at: datetime = NOW,
+    **more: Any,
+) -> ProvisioningSnapshot:
+    return ProvisioningSnapshot(
+        taken_at=at,
+        catalog=shop,
+        templates=templates,
+        grounds={template.metadata.name: GROUND for template in templates},
+        waiting=tuple(waiting),
+        claims=tuple(claims),
+        cluster=ClusterSnapshot(at, tuple(nodes), (*pods, *waiting)),
+        **more,
+    )
+
+
+def claims_for(plan: ProvisioningPlan, *, at: datetime = NOW, first: int = 1) -> list[NodeClaim]:
+    """The claims that a controller writes for a plan, before anything has come of them."""
+    return [
+        NodeClaim(
+            metadata=ObjectMeta(name=f"{new.template}-{number}", uid=f"uid-{number}", creation_timestamp=at),
+            spec=NodeClaimSpec(
+                node_class_ref=NodeClassRef(kind="SimNodeClass", name="small"),
+                wanted=Wanted.RUNNING,
+                template=new.template,
+                instance_type=new.candidate.offering.instance_type,
+                zone=new.candidate.offering.zone,
+                capacity_type=new.candidate.offering.capacity_type,
+                price_usd_per_hour=new.candidate.price_usd_per_hour,
+                node=new.node,
+                decision=new.decision,
+            ),
+        )
+        for number, new in enumerate(plan.machines, first)
+    ]
+
+
+def refused(claim: NodeClaim, reason: str = "InsufficientCapacity", *, at: datetime = NOW) -> NodeClaim:
+    """The claim after the cloud said no."""
+    condition = Condition(
+        type=ClaimCondition.LAUNCHED, status="False", reason=reason, message="sold out", last_transition_time=at
+    )
+    status = msgspec.structs.replace(claim.status, conditions=(condition,))
+    return msgspec.structs.replace(claim, status=status)

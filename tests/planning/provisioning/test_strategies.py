@@ -163,7 +163,7 @@ def test_b13_fargate_is_understood_and_sold_by_nobody_here() -> None:
 def test_b36_slices_let_pods_share_a_gpu() -> None:
     """Two pods that each use half a device need one, once the device is shared."""
     pods = [a_waiting_pod(f"p{n}", gpus=1) for n in range(2)]
-    shape = {"binSelection": {"podGPUThreshold": 2}, "binPacking": {"nodeGPU": 2}}
+    shape: dict[str, Any] = {"binSelection": {"podGPUThreshold": 2}, "binPacking": {"nodeGPU": 2}}
 
     assert bought(*chosen(*pods, **shape)) == [("g4dn.12xlarge", "on-demand", 2)]
     assert bought(*chosen(*pods, nvidiaGPUTimeSlices=2, **shape)) == [("g4dn.xlarge", "on-demand", 2)]

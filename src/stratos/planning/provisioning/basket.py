@@ -116,10 +116,10 @@ class Basket:
         share: str,
         sees: Callable[[NodeDescription], bool],
     ) -> Packing:
-        there = [node if sees(node.description) else _closed(node) for node in self._existing]
+        there = [node if sees(node.description) else closed(node) for node in self._existing]
         for machine in self.machines.values():
             node = machine.as_existing()
-            there.append(node if machine.share == share and sees(node.description) else _closed(node))
+            there.append(node if machine.share == share and sees(node.description) else closed(node))
         return pack(
             PackingProblem(
                 pods=tuple(pod.to_place for pod in pods),
@@ -208,6 +208,6 @@ def _urgency(machine: PlannedMachine, by_key: Mapping[str, PodAsks]) -> tuple[in
     return -priority, machine.candidate.price_usd_per_hour, machine.pods
 
 
-def _closed(node: ExistingNode) -> ExistingNode:
+def closed(node: ExistingNode) -> ExistingNode:
     """The pods there count for those who look at other pods; there is no room for more."""
     return replace(node, description=replace(node.description, allocatable={}))

@@ -376,5 +376,7 @@ def _unknown_gpus(types: Mapping[str, InstanceType], wanted: tuple[tuple[str, ..
         return ()
     gpus = {type_.gpu for type_ in types.values() if type_.gpu is not None}
     strange = [name for name in names if not any(is_gpu_named(gpu, name) for gpu in gpus)]
+    if not strange:
+        return ()
     known = ", ".join(sorted({gpu.sku for gpu in gpus})) or "none"
-    return tuple(f"no machine here has a GPU called {name!r}; known are {known}" for name in strange)
+    return (f"no machine here has a GPU called {' or '.join(map(repr, strange))}; known are {known}",)

@@ -81,26 +81,38 @@ class NodeDraft:
         return found
 
     def _known_labels(self, type_: InstanceType) -> dict[str, str]:
-        known = {
-            **self._ground.labels,
-            labels.ARCH: type_.arch,
-            labels.OS: "linux",
-            labels.INSTANCE_TYPE: type_.name,
-            labels.REGION: self._catalog.region,
-        }
-        slices = self._template.spec.nvidia_gpu_time_slices
-        if slices > 1 and self._catalog.cloud == "gcp" and type_.gpu is not None:
-            known |= {_GKE_SHARING: "time-sharing", _GKE_SHARED_BY: str(slices)}
-        return known
+        return known_labels(type_, self._catalog, self._ground, self._template.spec.nvidia_gpu_time_slices)
 
     def _allocatable(self, type_: InstanceType) -> dict[str, int]:
-        kubelet, ground = self._template.spec.kubelet, self._ground
-        max_pods = kubelet.max_pods if kubelet is not None and kubelet.max_pods is not None else ground.max_pods
-        allocatable = node_allocatable(self._catalog.cloud, type_, max_pods=max_pods, disk_gib=ground.disk_gib)
-        gpu = type_.gpu
-        if gpu is not None and gpu.manufacturer == _SHARED_GPUS and gpu.resource in allocatable:
-            allocatable[gpu.resource] *= self._template.spec.nvidia_gpu_time_slices
-        return allocatable
+        kubelet = self._template.spec.kubelet
+        max_pods = kubelet.max_pods if kubelet is not None else None
+        return room_on(type_, self._catalog, self._ground, max_pods, self._template.spec.nvidia_gpu_time_slices)
+
+
+def known_labels(type_: InstanceType, catalog: Catalog, ground: LaunchGround, time_slices: int) -> dict[str, str]:
+    """What the cloud, the kubelet and the class put on a node of the type, wherever it is."""
+    known = {
+        **ground.labels,
+        labels.ARCH: type_.arch,
+        labels.OS: "linux",
+        labels.INSTANCE_TYPE: type_.name,
+        labels.REGION: catalog.region,
+    }
+    if time_slices > 1 and catalog.cloud == "gcp" and type_.gpu is not None:
+        known |= {_GKE_SHARING: "time-sharing", _GKE_SHARED_BY: str(time_slices)}
+    return known
+
+
+def room_on(
+    type_: InstanceType, catalog: Catalog, ground: LaunchGround, max_pods: int | None, time_slices: int
+) -> dict[str, int]:
+    """What a node of the type has for pods, DaemonSets among them."""
+    pods = max_pods if max_pods is not None else ground.max_pods
+    allocatable = node_allocatable(catalog.cloud, type_, max_pods=pods, disk_gib=ground.disk_gib)
+    gpu = type_.gpu
+    if gpu is not None and gpu.manufacturer == _SHARED_GPUS and gpu.resource in allocatable:
+        allocatable[gpu.resource] *= time_slices
+    return allocatable
 
 
 _OFFERED = ((CapacityType.ON_DEMAND, False), (CapacityType.ON_DEMAND, True), (CapacityType.SPOT, False))

@@ -75,11 +75,18 @@ class Budget:
     def take(self, candidate: Candidate) -> None:
         self._add(candidate.template, candidate.offering.instance_type, candidate.price_usd_per_hour)
 
-    def _add(self, template: str, instance_type: str, price_usd_per_hour: float) -> None:
+    def swaps(self, bought: Candidate, other: Candidate) -> bool:
+        """Take ``other`` in place of ``bought`` if the limits allow; say whether they do."""
+        self._add(bought.template, bought.offering.instance_type, bought.price_usd_per_hour, sign=-1)
+        allowed = not self.refuses(other)
+        self.take(other if allowed else bought)
+        return allowed
+
+    def _add(self, template: str, instance_type: str, price_usd_per_hour: float, *, sign: int = 1) -> None:
         for unit, amount in self._amounts(instance_type, price_usd_per_hour).items():
-            self._used[template][unit] += amount
+            self._used[template][unit] += sign * amount
             if template != CLUSTER:
-                self._used[CLUSTER][unit] += amount
+                self._used[CLUSTER][unit] += sign * amount
 
     def _amounts(self, instance_type: str, price_usd_per_hour: float) -> Mapping[str, float]:
         type_ = self._types.get(instance_type)

@@ -32,6 +32,7 @@ class Serving:
 
     templates: tuple[str, ...]
     report: tuple[str, ...] = ()
+    is_named: bool = False  # the pod selects templates itself: if none serves it, nobody else will
 
 
 def serving_order(pod: Pod, asks: PodAsks, templates: Sequence[NodeTemplate]) -> Serving:
@@ -62,6 +63,7 @@ def serving_order(pod: Pod, asks: PodAsks, templates: Sequence[NodeTemplate]) ->
     return Serving(
         templates=tuple(template.metadata.name for template in chosen or defaults),
         report=tuple(f"template {name}: {why}" for name, why in sorted(refused.items())),
+        is_named=names_templates,
     )
 
 

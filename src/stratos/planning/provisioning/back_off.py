@@ -1,0 +1,199 @@
+"""Offerings that failed are left alone for a while: by type, zone and terms, and for all templates.
+
+Each failure in a row doubles the time. When it is over, one machine is asked for to see whether there are any again;
+only after it was launched does the offering count as sound. Entries live in the templates' status, so a restart
+forgets nothing. A quota is the same in all zones: its entries name none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import msgspec
+
+from stratos.apis.meta import find_condition, is_condition_true
+from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, Wanted
+from stratos.apis.nodetemplate import BackedOff, NodeTemplate
+from stratos.base.duration import parse_duration_seconds
+from stratos.catalog.instance_type import CapacityType
+from stratos.planning.packing.problem import Candidate, OfferingName
+from stratos.planning.provisioning.candidates import Candidates
+
+TIMED_OUT = "ScaleUpTimeout"
+QUOTA = "QuotaExceeded"
+LONGEST = timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A claim that came to nothing."""
+
+    claim: str
+    template: str
+    offering: OfferingName
+    reason: str
+    message: str
+    at: datetime
+    pods: tuple[str, ...]
+
+    def __str__(self) -> str:
+        name, zone, terms = self.offering
+        return f"{name} in {zone or 'any zone'} ({terms}) was not to be had: {self.reason}: {self.message}"
+
+
+def failures_of(claims: Iterable[NodeClaim], templates: Iterable[NodeTemplate], now: datetime) -> tuple[Failure, ...]:
+    """Claims that failed and that nobody has let go yet, in the order of their names."""
+    timeouts = {each.metadata.name: _seconds(each.spec.scale_up_timeout) for each in templates}
+    found = []
+    for claim in sorted(claims, key=lambda claim: claim.metadata.name):
+        told = claim.metadata.deletion_timestamp is not None or claim.spec.wanted is Wanted.GONE
+        failed = None if told else _failed(claim, timeouts.get(claim.spec.template), now)
+        if failed is not None:
+            reason, message, at = failed
+            spec = claim.spec
+            zone = "" if reason == QUOTA else spec.zone
+            offering = OfferingName(spec.instance_type, zone, CapacityType(spec.capacity_type))
+            pods = spec.decision.pods if spec.decision else ()
+            found.append(Failure(claim.metadata.name, spec.template, offering, reason, message, at, pods))
+    return tuple(found)
+
+
+def gives_up_at(claim: NodeClaim, template: NodeTemplate) -> datetime | None:
+    """When a claim that is under way counts as timed out. None when its node has joined, or nobody knows."""
+    made = claim.metadata.creation_timestamp
+    if (
+        made is None
+        or claim.wish is Wanted.GONE
+        or is_condition_true(claim.status.conditions, ClaimCondition.REGISTERED)
+    ):
+        return None
+    return made + _seconds(template.spec.scale_up_timeout)
+
+
+def _failed(claim: NodeClaim, timeout: timedelta | None, now: datetime) -> tuple[str, str, datetime] | None:
+    conditions = claim.status.conditions
+    for type_ in (ClaimCondition.LAUNCHED, ClaimCondition.WARMED_UP):
+        condition = find_condition(conditions, type_)
+        if condition is not None and condition.status == "False":
+            return condition.reason, condition.message, condition.last_transition_time or now
+    made = claim.metadata.creation_timestamp
+    joined = is_condition_true(conditions, ClaimCondition.REGISTERED)
+    if timeout is not None and made is not None and not joined and made + timeout <= now:
+        return TIMED_OUT, "it had not joined the cluster in time", now
+    return None
+
+
+class BackOffs:
+    """What is left alone at the moment, and what was."""
+
+    def __init__(
+        self,
+        templates: Sequence[NodeTemplate],
+        claims: Sequence[NodeClaim],
+        failures: Sequence[Failure],
+        now: datetime,
+        remembered: Sequence[BackedOff] = (),
+    ) -> None:
+        self._now = now
+        self._templates = sorted(template.metadata.name for template in templates)
+        self._entries: dict[OfferingName, BackedOff] = {}
+        self._owner: dict[OfferingName, str] = {}
+        for template in sorted(templates, key=lambda each: each.metadata.name):
+            for entry in template.status.backed_off:
+                self._remember(entry, template.metadata.name)
+        for entry in remembered:
+            self._remember(entry, "")
+        self._forget(claims)
+        first = {each.metadata.name: _seconds(each.spec.back_off) for each in templates}
+        # Machines that were asked for together fail together: that is one failure of their offering.
+        latest = {failure.offering: failure for failure in sorted(failures, key=lambda each: (each.at, each.claim))}
+        for offering, failure in latest.items():
+            self._add(offering, failure, first.get(failure.template, _seconds("10m")))
+        pending = (claim for claim in claims if claim.wish is not Wanted.GONE and claim.status.launched_at is None)
+        failed = {failure.claim for failure in failures}
+        self._asked_for = {_offering(claim) for claim in pending if claim.metadata.name not in failed}
+
+    def until(self, offering: OfferingName) -> datetime | None:
+        """Until when it is left alone. None when it may be asked for."""
+        holding = [entry.until for entry in self._about(offering) if entry.until > self._now]
+        return max(holding, default=None)
+
+    def hold_back(self, candidates: Candidates) -> Candidates:
+        """Without those that are left alone; of those that are tried again one machine at a time."""
+        if not self._entries:
+            return candidates
+        left = candidates.without({}, self._refuses)
+        return replace(
+            left, stages=tuple(tuple(self._as_probe(candidate) for candidate in stage) for stage in left.stages)
+        )
+
+    def next_end(self) -> datetime | None:
+        """When the first offering may be tried again."""
+        return min((entry.until for entry in self._entries.values() if entry.until > self._now), default=None)
+
+    def by_template(self) -> Mapping[str, tuple[BackedOff, ...]]:
+        """What each template is to remember."""
+        kept: dict[str, list[BackedOff]] = {name: [] for name in self._templates}
+        for offering, entry in sorted(self._entries.items()):
+            if self._owner[offering] in kept:
+                kept[self._owner[offering]].append(entry)
+        return {template: tuple(entries) for template, entries in kept.items()}
+
+    def _refuses(self, candidate: Candidate) -> str:
+        until = self.until(candidate.offering)
+        if until is not None:
+            reasons = sorted({entry.reason for entry in self._about(candidate.offering) if entry.until == until})
+            return f"back-off until {until:%H:%M:%S} ({', '.join(reasons)})"
+        probing = self._about(candidate.offering) and candidate.offering in self._asked_for
+        return "back-off: one is being tried" if probing else ""
+
+    def _as_probe(self, candidate: Candidate) -> Candidate:
+        return replace(candidate, most=1) if self._about(candidate.offering) else candidate
+
+    def _about(self, offering: OfferingName) -> list[BackedOff]:
+        everywhere = offering._replace(zone="")
+        return [self._entries[name] for name in {offering, everywhere} if name in self._entries]
+
+    def _remember(self, entry: BackedOff, template: str) -> None:
+        offering = OfferingName(entry.instance_type, entry.zone, CapacityType(entry.capacity_type))
+        known = self._entries.get(offering)
+        if entry.until + LONGEST > self._now and (known is None or known.until < entry.until):
+            self._entries[offering] = entry
+            self._owner[offering] = template or self._owner.get(offering, "")
+
+    def _forget(self, claims: Iterable[NodeClaim]) -> None:
+        """A machine launched after the back-off was over shows that there are some again."""
+        for claim in claims:
+            launched = claim.status.launched_at
+            for offering in (_offering(claim), _offering(claim)._replace(zone="")):
+                entry = self._entries.get(offering)
+                if entry is not None and launched is not None and launched >= entry.until:
+                    del self._entries[offering], self._owner[offering]
+
+    def _add(self, offering: OfferingName, failure: Failure, first: timedelta) -> None:
+        known = self._entries.get(offering)
+        failures = known.failures + 1 if known is not None else 1
+        wait = min(first * 2 ** min(failures - 1, 10), max(LONGEST, first))
+        entry = BackedOff(
+            instance_type=offering.instance_type,
+            zone=offering.zone,
+            capacity_type=offering.capacity_type,
+            reason=failure.reason,
+            failures=failures,
+            until=failure.at + wait,
+        )
+        if known is not None and known.until > entry.until:
+            entry = msgspec.structs.replace(entry, until=known.until)
+        self._entries[offering] = entry
+        self._owner.setdefault(offering, failure.template)
+        self._owner[offering] = self._owner[offering] or failure.template
+
+
+def _offering(claim: NodeClaim) -> OfferingName:
+    return OfferingName(claim.spec.instance_type, claim.spec.zone, CapacityType(claim.spec.capacity_type))
+
+
+def _seconds(duration: str) -> timedelta:
+    return timedelta(seconds=parse_duration_seconds(duration))

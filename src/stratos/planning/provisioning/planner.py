@@ -1,0 +1,281 @@
+"""One plan for all pods that wait: who serves them, which machines they get, who is told what.
+
+The order: learn from claims that failed, give pods the nodes that are coming for them, then let each template in turn,
+the heaviest first, serve what is its to serve; what one cannot place goes on to the next that may. Nothing here is a
+disaster if the snapshot is old: machines that are counted twice are found empty and go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from stratos.apis.nodeclaim import Decision
+from stratos.apis.nodetemplate import NodeTemplate
+from stratos.apis.pod import Pod
+from stratos.base.errors import Invalid
+from stratos.base.words import counted
+from stratos.catalog.instance_type import CapacityType
+from stratos.planning.packing.pack import Effort
+from stratos.planning.packing.problem import Unplaced
+from stratos.planning.provisioning.asks import PodAsks, asks_of
+from stratos.planning.provisioning.back_off import BackOffs, failures_of, gives_up_at
+from stratos.planning.provisioning.basket import Basket, Chosen, closed
+from stratos.planning.provisioning.decisions import describe_decision
+from stratos.planning.provisioning.diversity import diversify
+from stratos.planning.provisioning.draft import settings_of
+from stratos.planning.provisioning.estimates import REASON as ESTIMATE
+from stratos.planning.provisioning.estimates import estimate_events
+from stratos.planning.provisioning.existing import Existing, existing_nodes
+from stratos.planning.provisioning.limits import Budget
+from stratos.planning.provisioning.plan import NewMachine, PodEvent, ProvisioningPlan
+from stratos.planning.provisioning.serving import Serving, serving_order
+from stratos.planning.provisioning.strategies import Group, Shelf, fill
+from stratos.planning.provisioning.validation import problems_of
+from stratos.planning.scheduling.daemons import compile_daemons
+from stratos.planning.scheduling.rejection import Rule
+from stratos.planning.scheduling.volumes import needs_of_pod
+from stratos.snapshot.provisioning import LaunchGround, ProvisioningSnapshot, Told
+
+WARNING = "NodeAddRequestWarning"
+TOLD_FOR = timedelta(hours=1)
+"""An event that says the same is not repeated for so long."""
+
+
+def plan_provisioning(look: ProvisioningSnapshot, *, effort: Effort = Effort.BEST) -> ProvisioningPlan:
+    """What to ask for, for all pods that wait in ``look``. The same for any order of what it holds."""
+    return _Planning(look, effort).plan()
+
+
+class _Planning:
+    def __init__(self, look: ProvisioningSnapshot, effort: Effort) -> None:
+        self._look = look
+        self._effort = effort
+        self._now = look.taken_at
+        self._failures = failures_of(look.claims, look.templates, self._now)
+        self._back_offs = BackOffs(look.templates, look.claims, self._failures, self._now, look.backed_off)
+        self._templates = sorted(look.templates, key=lambda each: (-each.spec.weight, each.metadata.name))
+        self._unusable = {each.metadata.name: _unusable(each, look.grounds) for each in self._templates}
+        self._daemons = compile_daemons(look.daemon_sets)
+        self._report: list[str] = []
+        self._unreadable: dict[str, Unplaced] = {}
+        self._asks = self._read(look.waiting)
+        self._served = self._serve(look.waiting, self._asks)
+
+    def plan(self) -> ProvisioningPlan:
+        budget = self._budget()
+        known = self._existing()
+        basket = Basket(
+            known.nodes, budget=budget, effort=self._effort, namespace_labels=self._look.cluster.namespace_labels
+        )
+        waiting = {key: asks for key, asks in self._asks.items() if key not in known.promised}
+        groups, unplaced = self._provide(basket, budget, waiting)
+        machines = self._new_machines(groups, basket)
+        assignments = {**known.promised, **_onto_nodes(groups, basket)}
+        lost = (*unplaced, *self._unreadable.values(), *self._unserved())
+        left = tuple(sorted(lost, key=lambda each: each.pod))
+        bounds = [group.packing.lower_bound_usd_per_hour for group in groups if group.packing.machines]
+        return ProvisioningPlan(
+            machines=machines,
+            assignments=dict(sorted(assignments.items())),
+            unplaced=left,
+            events=(*self._warnings(left), *self._estimates(known)),
+            cost_usd_per_hour=sum(machine.candidate.price_usd_per_hour for machine in machines),
+            # Groups were packed beside each other: only the largest of their bounds holds for all together.
+            lower_bound_usd_per_hour=max(bounds, default=0.0),
+            backed_off=self._back_offs.by_template(),
+            failed_claims=tuple(failure.claim for failure in self._failures),
+            report=tuple(dict.fromkeys((*self._report, *(line for group in groups for line in group.packing.report)))),
+            look_again_at=self._look_again_at(left),
+        )
+
+    # What pods ask for, and of whom
+
+    def _read(self, pods: Sequence[Pod]) -> dict[str, PodAsks]:
+        cluster = self._look.cluster
+        found = {}
+        for pod in sorted(pods, key=lambda pod: pod.metadata.key):
+            key = pod.metadata.key
+            try:
+                volumes = needs_of_pod(
+                    pod,
+                    claim=cluster.volume_claims.get,
+                    volume=cluster.volumes.get,
+                    storage_class=cluster.storage_classes.get,
+                )
+                found[key] = asks_of(pod, volumes=volumes)
+            except Invalid as error:
+                hint = f"; {error.hint}" if error.hint else ""
+                self._unreadable[key] = Unplaced(key, Rule.NODE_AFFINITY, f"{error.message}{hint}")
+        return found
+
+    def _serve(self, pods: Sequence[Pod], asks: Mapping[str, PodAsks]) -> dict[str, Serving]:
+        usable = [each for each in self._templates if not self._unusable[each.metadata.name]]
+        self._report += [f"template {name}: {why}" for name, why in sorted(self._unusable.items()) if why]
+        found = {}
+        for pod in pods:
+            if pod.metadata.key in asks:
+                found[pod.metadata.key] = serving_order(pod, asks[pod.metadata.key], usable)
+        nobodys = sum(1 for serving in found.values() if not serving.templates and not serving.is_named)
+        if nobodys:
+            self._report.append(f"{counted(nobodys, 'pod')} that no template serves")
+        return found
+
+    def _unserved(self) -> Iterator[Unplaced]:
+        """Pods that select templates which cannot serve them. Those that select none may be somebody else's."""
+        unusable = tuple(f"template {name}: {why}" for name, why in sorted(self._unusable.items()) if why)
+        for key, serving in sorted(self._served.items()):
+            if serving.is_named and not serving.templates:
+                why = "; ".join((*serving.report, *unusable)) or "there is no NodeTemplate"
+                yield Unplaced(key, Rule.NODE_AFFINITY, f"no template that the pod selects can serve it: {why}")
+
+    # Machines
+
+    def _budget(self) -> Budget:
+        look = self._look
+        failed = {failure.claim for failure in self._failures}
+        return Budget(
+            look.templates,
+            (claim for claim in look.claims if claim.metadata.name not in failed),
+            look.catalog,
+            cluster_cost_limit_usd_per_hour=look.cluster_cost_limit_usd_per_hour,
+            cluster_gpu_limit=look.cluster_gpu_limit,
+        )
+
+    def _existing(self) -> Existing:
+        failed = frozenset(failure.claim for failure in self._failures)
+        return existing_nodes(self._look, self._asks, self._daemons, failed)
+
+    def _shelf(self, template: NodeTemplate) -> Shelf:
+        ground = self._look.grounds[template.metadata.name]
+        return Shelf(template, self._look.catalog, ground, self._daemons, self._back_offs.hold_back)
+
+    def _provide(
+        self, basket: Basket, budget: Budget, waiting: Mapping[str, PodAsks]
+    ) -> tuple[list[Group], list[Unplaced]]:
+        """Each template in turn serves the pods that are its to serve, and those that none before it could place."""
+        groups: list[Group] = []
+        left = {key: asks for key, asks in waiting.items() if self._served[key].templates}
+        reasons: dict[str, list[Unplaced]] = {}
+        for template in self._templates:
+            name = template.metadata.name
+            pods = [asks for key, asks in left.items() if name in self._served[key].templates]
+            if not pods:
+                continue
+            shelf = self._shelf(template)
+            for group in fill(basket, shelf, pods):
+                chosen = [basket.machines[machine] for machine in group.machines]
+                diversify(chosen, group.candidates, template.spec.constraints, self._spot_families(name), budget)
+                groups.append(group)
+                missing = {each.pod: each for each in group.packing.unplaced}
+                for asks in group.pods:
+                    if asks.key in missing:
+                        reasons.setdefault(asks.key, []).append(missing[asks.key])
+                    else:
+                        del left[asks.key]
+        return groups, [_all_reasons(reasons[key]) for key in sorted(left)]
+
+    def _spot_families(self, template: str) -> list[str]:
+        types = self._look.catalog.instance_types
+        return [
+            types[claim.spec.instance_type].family
+            for claim in self._look.claims
+            if claim.spec.template == template
+            and claim.spec.capacity_type == CapacityType.SPOT
+            and claim.spec.instance_type in types
+        ]
+
+    def _new_machines(self, groups: Sequence[Group], basket: Basket) -> tuple[NewMachine, ...]:
+        templates = {each.metadata.name: each for each in self._templates}
+        found = []
+        for group in groups:
+            for name in group.machines:
+                chosen = basket.machines[name]
+                found.append(self._new_machine(chosen, group, templates[chosen.candidate.template]))
+        return tuple(sorted(found, key=lambda each: (each.template, each.pods)))
+
+    def _new_machine(self, chosen: Chosen, group: Group, template: NodeTemplate) -> NewMachine:
+        message, rejected = describe_decision(chosen, group)
+        pods = tuple(sorted(pod.key for pod in chosen.pods))
+        return NewMachine(
+            template=template.metadata.name,
+            candidate=chosen.candidate,
+            pods=pods,
+            node=settings_of(template, chosen.candidate, chosen.packing),
+            decision=Decision(reason="ScaleUp", message=message, at=self._now, pods=pods, rejected=rejected),
+        )
+
+    # What is told
+
+    def _warnings(self, left: Sequence[Unplaced]) -> list[PodEvent]:
+        """One for each pod whose machine could not be had, or that gets none."""
+        messages: dict[str, list[str]] = {}
+        for failure in self._failures:
+            for pod in failure.pods:
+                if pod in self._asks:
+                    messages.setdefault(pod, []).append(str(failure))
+        for each in left:
+            messages.setdefault(each.pod, []).append(each.message)
+        fresh = {(told.pod, told.message) for told in self._recently(WARNING)}
+        events = (PodEvent(pod, WARNING, "; ".join(lines), warning=True) for pod, lines in sorted(messages.items()))
+        return [event for event in events if (event.pod, event.message) not in fresh]
+
+    def _estimates(self, known: Existing) -> list[PodEvent]:
+        """For gated pods that have none. All of them are counted, and the free room of nodes is not."""
+        told = {each.pod for each in self._recently(ESTIMATE)}
+        gated = self._look.gated
+        if all(pod.metadata.key in told for pod in gated):
+            return []
+        asks = self._read(gated)
+        served = self._serve(gated, asks)
+        basket = Basket(
+            [closed(node) for node in known.nodes],
+            budget=Budget((), (), self._look.catalog),
+            effort=self._effort,
+            namespace_labels=self._look.cluster.namespace_labels,
+        )
+        groups: list[Group] = []
+        for template in self._templates:
+            mine = [each for key, each in asks.items() if served[key].templates[:1] == (template.metadata.name,)]
+            if mine:
+                groups += fill(basket, self._shelf(template), mine)
+        return [event for event in estimate_events(groups, basket.machines) if event.pod not in told]
+
+    def _recently(self, reason: str) -> list[Told]:
+        return [told for told in self._look.told if told.reason == reason and told.at + TOLD_FOR > self._now]
+
+    def _look_again_at(self, left: Sequence[Unplaced]) -> datetime | None:
+        """When a back-off ends that pods wait for, or a machine that is under way is given up."""
+        templates = {each.metadata.name: each for each in self._templates}
+        failed = {failure.claim for failure in self._failures}
+        moments = [
+            moment
+            for claim in self._look.claims
+            if claim.metadata.name not in failed and claim.spec.template in templates
+            if (moment := gives_up_at(claim, templates[claim.spec.template])) is not None
+        ]
+        if left and (end := self._back_offs.next_end()) is not None:
+            moments.append(end)
+        return min((moment for moment in moments if moment > self._now), default=None)
+
+
+def _unusable(template: NodeTemplate, grounds: Mapping[str, LaunchGround]) -> str:
+    """Why nothing can be made of the template now. Empty when something can."""
+    problems = problems_of(template.spec)
+    if problems:
+        return f"{problems[0].field}: {problems[0].message}"
+    ground = grounds.get(template.metadata.name)
+    return "nobody knows its node class" if ground is None else ground.problem
+
+
+def _onto_nodes(groups: Sequence[Group], basket: Basket) -> dict[str, str]:
+    return {
+        pod: node for group in groups for pod, node in group.packing.assignments.items() if node not in basket.machines
+    }
+
+
+def _all_reasons(reasons: Sequence[Unplaced]) -> Unplaced:
+    """What each template that was asked said, once."""
+    last = reasons[-1]
+    message = "; ".join(dict.fromkeys(each.message for each in reasons))
+    return Unplaced(last.pod, last.rule, message, last.relaxations)
