@@ -40,7 +40,7 @@ class Lot:
 def make_lots(
     candidates: Sequence[Candidate], topology_keys: Sequence[str], scale: Scale, sites: Sites
 ) -> tuple[Lot, ...]:
-    """``topology_keys`` are the labels that rules count pods by; the host's own name is not among them."""
+    """``topology_keys`` are the labels that rules count pods by."""
     members: dict[Hashable, list[Candidate]] = {}
     for candidate in sorted(candidates, key=_rank):
         node = candidate.node

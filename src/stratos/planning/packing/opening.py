@@ -10,28 +10,39 @@ from numpy.typing import NDArray
 
 from stratos.planning.packing.bins import Bins
 from stratos.planning.packing.classes import Vector
+from stratos.planning.packing.counting import Company
 from stratos.planning.packing.lots import Lot
 
 
 class Outlook:
-    """What is still to come: how much the pods that are not placed yet ask for, by lot that admits them."""
+    """What is still to come: how much the pods that are not placed yet ask for."""
 
-    def __init__(self, lots: Sequence[Lot], rows: int) -> None:
+    def __init__(self, lots: Sequence[Lot]) -> None:
         self._lots = lots
-        self._rows = rows
-        self._demand: dict[bytes, NDArray[np.int64]] = {}
+        self._by_lot: dict[bytes, NDArray[np.int64]] = {}  # [lot, resource], by which resources are asked for
+        self._of_company: dict[Company, Vector] = {}
+        self._number_of: dict[Company, int] = {}
 
-    def expect(self, wanted: Vector, lots: NDArray[np.bool_], number: int) -> None:
-        """``number`` more pods of such a class (or fewer, when negative) are to come."""
-        demand = self._demand.get(_asked(wanted))
-        if demand is None:
-            demand = self._demand[_asked(wanted)] = np.zeros((len(self._lots), self._rows), dtype=np.int64)
-        demand[lots] += number * wanted
+    def expect(self, wanted: Vector, lots: NDArray[np.bool_], company: Company, number: int) -> None:
+        """``number`` more pods of a class that ``lots`` admit (or fewer, when negative) are to come."""
+        asked = _asked(wanted)
+        if asked not in self._by_lot:
+            self._by_lot[asked] = np.zeros((len(self._lots), wanted.size), dtype=np.int64)
+        self._by_lot[asked][lots] += number * wanted
+        self._of_company[company] = self._of_company.get(company, 0 * wanted) + number * wanted
+        self._number_of[company] = self._number_of.get(company, 0) + number
 
-    def of(self, wanted: Vector, lot: int) -> Vector:
+    def in_lot(self, wanted: Vector, lot: int) -> Vector:
         """What pods that ask for the same resources want in all: GPU machines are not sized by who wants no GPU."""
-        demand: Vector = self._demand[_asked(wanted)][lot]
+        demand: Vector = self._by_lot[_asked(wanted)][lot]
         return demand
+
+    def of_company(self, company: Company) -> Vector:
+        """What the pods that state the same rules about each other want in all."""
+        return self._of_company[company]
+
+    def number_of(self, company: Company) -> int:
+        return self._number_of[company]
 
 
 def _asked(wanted: Vector) -> bytes:
@@ -45,7 +56,13 @@ class Opening:
 
 
 def choose_opening(
-    bins: Bins, outlook: Outlook, wanted: Vector, lots: NDArray[np.bool_], *, number: int, machines: int
+    bins: Bins,
+    outlook: Outlook,
+    wanted: Vector,
+    lots: NDArray[np.bool_],
+    *,
+    number: int,
+    machines: int,
 ) -> Opening | None:
     """The candidate at which all that is to come would cost least, if machines like it were all one could have.
 
@@ -59,13 +76,25 @@ def choose_opening(
         if not fitting.size:
             continue
         free = bins.room[:, bins.lot == index].sum(axis=1)
-        coming = np.maximum(outlook.of(wanted, index) - free, number * wanted)
+        coming = np.maximum(outlook.in_lot(wanted, index) - free, number * wanted)
         asked = wanted > 0
-        capacity = lot.capacity[fitting][:, asked]
-        needed = np.maximum((coming[asked] / capacity).max(axis=1), max(1, machines))
+        needed = np.maximum((coming[asked] / lot.capacity[fitting][:, asked]).max(axis=1), max(1, machines))
         costs = needed * lot.prices[fitting]
         lowest = float(costs.min())
         choice = int(fitting[(costs <= lowest * (1 + 1e-9)).nonzero()[0][-1]])
         if best is None or lowest < best[0] * (1 - 1e-9):
             best = lowest, index, choice
     return None if best is None else Opening(best[1], best[2])
+
+
+def choose_for_group(bins: Bins, wanted: Vector, group: Vector, lots: NDArray[np.bool_]) -> Opening | None:
+    """One machine for pods that all have to be on the same one: the cheapest that holds them, or else the roomiest."""
+    best: tuple[float, float, int, int] | None = None
+    for index in lots.nonzero()[0].tolist():
+        lot = bins.lots[index]
+        asked = group > 0
+        for choice in lot.holding(wanted).nonzero()[0].tolist():
+            share = min(1.0, float((lot.capacity[choice][asked] / group[asked]).min()))
+            rank = (-share, float(lot.prices[choice]), index, choice)
+            best = rank if best is None else min(best, rank)
+    return None if best is None else Opening(best[2], best[3])

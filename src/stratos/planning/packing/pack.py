@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from stratos.apis import labels
 from stratos.planning.packing.bins import Bins
 from stratos.planning.packing.bounds import aggregate_bound
 from stratos.planning.packing.classes import PodClass, Scale, classes_of, in_order
+from stratos.planning.packing.counting import Counting, topology_keys
+from stratos.planning.packing.domains import Domains
 from stratos.planning.packing.filling import Filling, Place, shrink_machines
 from stratos.planning.packing.lots import make_lots
 from stratos.planning.packing.problem import Packing, PackingProblem, PlannedMachine
@@ -29,29 +30,25 @@ def pack(problem: PackingProblem, *, effort: Effort = Effort.BEST, allowance_sec
     ``allowance_seconds`` is what the solver may spend on a better answer.
     """
     classes = classes_of(problem.pods)
-    scale = Scale(each.requirements for each in classes)
-    wanted = {each.requirements: scale.wanted(each.requirements) for each in classes}
-    sites = Sites(wanted)
-    lots = make_lots(problem.candidates, _topology_keys(problem), scale, sites)
+    requirements = [each.requirements for each in classes]
+    scale = Scale(requirements)
+    wanted = {each: scale.wanted(each) for each in requirements}
+    sites = Sites(requirements)
+    keys = topology_keys(requirements + [pod.requirements for node in problem.existing for pod in node.pods])
+    lots = make_lots(problem.candidates, keys, scale, sites)
     bins = Bins(problem.existing, lots, scale, sites)
-    filling = Filling(bins, sites, wanted)
-    filling.fill(in_order(classes, wanted))
+    domains = Domains(bins, keys)
+    counting = Counting(bins, sites, domains, requirements, problem.namespace_labels)
+    filling = Filling(bins, sites, domains, counting, wanted)
+    ranks: dict[int, list[PodClass]] = {}
+    for each in classes:
+        ranks.setdefault(counting.company(each.requirements).rank, []).append(each)
+    left_over = filling.fill([piece for _, rank in sorted(ranks.items()) for piece in in_order(rank, wanted)])
     shrink_machines(bins)
     settling = Settling(problem, bins, sites, scale)
     refused = settling.bind(filling.places)
-    left_over = settling.place_left_over([*filling.left_over, *settling.release(refused, wanted)])
+    left_over = settling.place_left_over([*left_over, *settling.release(refused, wanted)])
     return _answer(problem, bins, settling.places, left_over)
-
-
-def _topology_keys(problem: PackingProblem) -> tuple[str, ...]:
-    """The labels that rules count pods by, of pods to place and of pods that are there."""
-    everyone = [pod.requirements for pod in problem.pods]
-    everyone += [pod.requirements for node in problem.existing for pod in node.pods]
-    keys: set[str] = set()
-    for each in everyone:
-        keys.update(term.topology_key for term in (*each.affinity, *each.anti_affinity))
-        keys.update(constraint.topology_key for constraint in each.spread)
-    return tuple(sorted(keys - {labels.HOSTNAME}))
 
 
 def _answer(problem: PackingProblem, bins: Bins, places: list[Place], left_over: list[PodClass]) -> Packing:
@@ -73,4 +70,5 @@ def _answer(problem: PackingProblem, bins: Bins, places: list[Place], left_over:
         unplaced=explain_left_over(problem, left_over),
         lower_bound_usd_per_hour=aggregate_bound(bought, problem.candidates),
         bound="aggregate resources",
+        order=tuple(place.pod for place in places),
     )

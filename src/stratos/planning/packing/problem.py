@@ -101,6 +101,7 @@ class Packing:
     lower_bound_usd_per_hour: float  # no packing of the pods placed on machines costs less
     bound: str = ""  # how the bound was proved: "patterns" or "aggregate resources"
     report: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()  # of the pods placed: bound in it, every one keeps every rule
 
     @property
     def cost_usd_per_hour(self) -> float:
