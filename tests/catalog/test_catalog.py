@@ -135,12 +135,15 @@ def test_d02_a_family_added_at_run_time_is_found_like_any_other() -> None:
 def test_other_tables_take_the_place_of_those_shipped(tmp_path: Path) -> None:
     """As ``stratos catalog refresh`` leaves them in a directory."""
     row = PriceRow("here", "m5.large", ("1",), ListPrice(1.5, "test", "2026-01-01"), None)
-    (tmp_path / "aws-types.csv.gz").write_bytes(write_types([US_EAST.instance_type("m5.large")]))
-    (tmp_path / "aws-prices.csv.gz").write_bytes(write_prices([row]))
+    unpriced = PriceRow("here", "m5.xlarge", ("1",), None, None)
+    (tmp_path / "aws-types.csv.gz").write_bytes(write_types(US_EAST.instance_types.values()))
+    (tmp_path / "aws-prices.csv.gz").write_bytes(write_prices([row, unpriced]))
 
     assert clouds(tmp_path) == ("aws",)
     assert regions("aws", tmp_path) == ("here",)
-    offers = read_catalog("aws", "here", tmp_path).offerings("m5.large")
+    catalog = read_catalog("aws", "here", tmp_path)
+    assert set(catalog.instance_types) == {"m5.large"}
+    offers = catalog.offerings("m5.large")
     assert [(offer.zone, offer.price_usd_per_hour, offer.price_source) for offer in offers] == [("herea", 1.5, "test")]
 
 

@@ -22,6 +22,7 @@ from stratos.catalog.zones import DEFAULT_REGIONS as DEFAULT_REGIONS  # part of 
 from stratos.catalog.zones import zone_name
 
 TYPES_SUFFIX, PRICES_SUFFIX = "-types.csv.gz", "-prices.csv.gz"
+RETIRED = "retired"  # of an instance type's lifecycle
 SHIPPED: Traversable = resources.files("stratos.catalog") / "data"
 
 
@@ -108,15 +109,15 @@ def read_catalog(cloud: str, region: str, shelf: Traversable, *, retired: bool =
     sold = [
         (type_, row)
         for row in prices
-        if (type_ := types.get(row.name)) is not None and (retired or type_.lifecycle != "retired")
+        if (type_ := types.get(row.name)) is not None and (retired or type_.lifecycle != RETIRED)
     ]
     sold += computed_types(cloud, types, prices)
-    offerings = {type_.name: _offerings(cloud, row) for type_, row in sold}
+    offerings = {type_.name: _offerings(cloud, row) for type_, row in sold if row.on_demand or row.spot}
     return Catalog(
         cloud=cloud,
         region=region,
         zones=tuple(sorted({zone_name(cloud, region, zone) for row in prices for zone in row.zones})),
-        instance_types={type_.name: type_ for type_, _ in sold},
+        instance_types={type_.name: type_ for type_, _ in sold if type_.name in offerings},
         offerings_by_type=offerings,
     )
 
