@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from statistics import median
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from stratos.base.errors import NotReady
 from stratos.catalog.instance_type import CapacityType, Gpu, InstanceType
 from stratos.catalog.quotes import PriceKey, Quote
 from stratos.providers.prices.sdk import ask, find_sdk
+
+T = TypeVar("T")
 
 MEBIBYTE = 2**20
 _OF_THE_NODE_ITSELF = 2  # pods on the host's own network, as EKS counts them
@@ -33,8 +35,13 @@ class Session(Protocol):
 
 def find_aws_session() -> Session:
     """The session that the environment describes. Raises `NotReady` with the reason why there is none."""
-    session = find_sdk("boto3", "aws").Session()
-    if session.get_credentials() is None:
+    sdk = find_sdk("boto3", "aws")
+    try:
+        session = sdk.Session()
+        has_credentials = session.get_credentials() is not None
+    except Exception as error:  # of botocore, which is not installed everywhere
+        raise NotReady(f"AWS configuration: {error}") from error
+    if not has_credentials:
         raise NotReady("no AWS credentials were found")
     found: Session = session
     return found
@@ -48,16 +55,17 @@ class AwsAccount:
 
     async def spot_quotes(self, region: str, now: datetime) -> list[Quote]:
         """The market's latest price of each type: the middle one of its zones, for a zone's price lasts minutes."""
-        rows = await self._rows(
+        rows = await self._all(
             region,
             "describe_spot_price_history",
             "SpotPriceHistory",
+            lambda row: (row["InstanceType"], float(row["SpotPrice"])),
             StartTime=now,  # what was in force at this moment, and nothing older
             ProductDescriptions=["Linux/UNIX"],
         )
         by_type: dict[str, list[float]] = defaultdict(list)
-        for row in rows:
-            by_type[row["InstanceType"]].append(float(row["SpotPrice"]))
+        for name, price in rows:
+            by_type[name].append(price)
         return [
             Quote(
                 PriceKey(region, name, CapacityType.SPOT),
@@ -69,23 +77,31 @@ class AwsAccount:
         ]
 
     async def types(self, region: str) -> tuple[InstanceType, ...]:
-        rows = await self._rows(region, "describe_instance_types", "InstanceTypes")
-        return tuple(sorted((_instance_type(row) for row in rows), key=lambda type_: type_.name))
+        types = await self._all(region, "describe_instance_types", "InstanceTypes", _instance_type)
+        return tuple(sorted(types, key=lambda type_: type_.name))
 
     async def zones(self, region: str) -> dict[str, tuple[str, ...]]:
         """The numbers of the zones each type is sold in, such as ``az1``: letters differ from customer to customer."""
-        rows = await self._rows(
-            region, "describe_instance_type_offerings", "InstanceTypeOfferings", LocationType="availability-zone-id"
+        rows = await self._all(
+            region,
+            "describe_instance_type_offerings",
+            "InstanceTypeOfferings",
+            lambda row: (row["InstanceType"], row["Location"].rpartition("-")[2]),  # usw2-az1
+            LocationType="availability-zone-id",
         )
         zones: dict[str, set[str]] = defaultdict(set)
-        for row in rows:
-            zones[row["InstanceType"]].add(row["Location"].rpartition("-")[2])
+        for name, zone in rows:
+            zones[name].add(zone)
         return {name: tuple(sorted(numbers)) for name, numbers in sorted(zones.items())}
 
-    async def _rows(self, region: str, operation: str, field: str, **arguments: Any) -> list[Mapping[str, Any]]:
-        def call() -> list[Mapping[str, Any]]:
+    async def _all(
+        self, region: str, operation: str, field: str, read: Callable[[Mapping[str, Any]], T], **arguments: Any
+    ) -> list[T]:
+        """What ``read`` makes of each row of all pages. A row it cannot read spoils the answer, as a page would."""
+
+        def call() -> list[T]:
             pages = self._session.client("ec2", region_name=region).get_paginator(operation).paginate(**arguments)
-            return [row for page in pages for row in page[field]]
+            return [read(row) for page in pages for row in page[field]]
 
         return await ask(f"{operation} of {region}", call)
 

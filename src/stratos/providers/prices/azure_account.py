@@ -63,34 +63,35 @@ class AzureAccount:
     async def types(self, known: KnownRegion) -> tuple[tuple[InstanceType, ...], dict[str, tuple[str, ...]]]:
         """The types of the catalog's region, and the numbers of the zones each is in."""
 
-        def call() -> list[ResourceSku]:
+        def call() -> tuple[tuple[InstanceType, ...], dict[str, tuple[str, ...]]]:
             listed = self._skus.list(filter=f"location eq '{known.region}'")
-            return sorted((sku for sku in listed if sku.resource_type == "virtualMachines"), key=lambda sku: sku.name)
+            skus = sorted((sku for sku in listed if sku.resource_type == "virtualMachines"), key=lambda sku: sku.name)
+            types = tuple(type_ for sku in skus if (type_ := _instance_type(sku, known)))
+            return types, {sku.name: zones for sku in skus if (zones := _zones(sku))}
 
-        skus = await ask(f"resource SKUs of {known.region}", call)
-        types = [type_ for sku in skus if (type_ := _instance_type(sku, known))]
-        zones = {
-            sku.name: tuple(sorted({zone for info in sku.location_info or () for zone in info.zones or ()}))
-            for sku in skus
-        }
-        return tuple(types), {name: numbers for name, numbers in zones.items() if numbers}
+        return await ask(f"resource SKUs of {known.region}", call)
+
+
+def _zones(sku: ResourceSku) -> tuple[str, ...]:
+    return tuple(sorted({zone for info in sku.location_info or () for zone in info.zones or ()}))
 
 
 def _instance_type(sku: ResourceSku, known: KnownRegion) -> InstanceType | None:
-    """None for a machine with GPUs of a family not known yet: Azure tells how many they are, not which."""
+    """None for a machine with GPUs of a family not known yet, or one that has shares of them: Azure counts devices,
+    and tells neither which they are nor how much of one is there."""
     told = {each.name: each.value for each in sku.capabilities or ()}
     family = [type_ for type_ in known.types.values() if type_.family == sku.family]
     gpu = None
     if count := float(told.get("GPUs", 0)):
         alike = next((type_.gpu for type_ in family if type_.gpu), None)
-        if alike is None:
+        if alike is None or alike.is_fractional:
             return None
         gpu = Gpu(alike.manufacturer, alike.sku, count, alike.memory_gib)
     return InstanceType(
         name=sku.name,
         family=sku.family,
         arch="arm64" if told.get("CpuArchitectureType") == "Arm64" else "amd64",
-        vcpu=int(told.get("vCPUsAvailable", told["vCPUs"])),
+        vcpu=int(told.get("vCPUsAvailable") or told["vCPUs"]),
         memory_bytes=int(float(told["MemoryGB"]) * GIBIBYTE),
         max_pods=max((type_.max_pods for type_ in known.types.values()), default=0),  # the same for all
         gpu=gpu,

@@ -59,9 +59,12 @@ class OciAccount:
         self._list_shapes = list_shapes
 
     async def types(self, known: KnownRegion) -> tuple[InstanceType, ...]:
-        shapes = await ask(f"shapes of {known.region}", lambda: self._list_shapes(known.region))
-        fixed = {shape.shape: shape for shape in shapes if not shape.is_flexible}  # each domain lists them anew
-        return tuple(type_ for name in sorted(fixed) if (type_ := _instance_type(fixed[name], known)))
+        def call() -> tuple[InstanceType, ...]:
+            shapes = self._list_shapes(known.region)
+            fixed = {shape.shape: shape for shape in shapes if not shape.is_flexible}  # each domain lists them anew
+            return tuple(type_ for name in sorted(fixed) if (type_ := _instance_type(fixed[name], known)))
+
+        return await ask(f"shapes of {known.region}", call)
 
 
 def _instance_type(row: Shape, known: KnownRegion) -> InstanceType | None:
