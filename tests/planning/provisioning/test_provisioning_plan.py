@@ -293,7 +293,7 @@ def test_b16_an_offering_that_failed_is_left_alone_and_the_next_is_tried() -> No
     """By type, zone and terms: the same type in the next zone, or as spot, is another matter."""
     template = everybodys(strategy="thresholds", constraints={"spot": True, "onDemand": True})
     pod = selected("p")
-    offers, claims, kept, at = [], [], template, NOW
+    offers, claims, kept, at = list[tuple[str, str]](), list[NodeClaim](), template, NOW
     for _ in range(4):
         plan = plan_of(kept, waiting=[pod], claims=claims, at=at)
         (new,) = plan.machines

@@ -44,10 +44,10 @@ class Candidates:
     types: Mapping[str, InstanceType]  # of the candidates
     rejected: Mapping[str, str] = field(default_factory=dict)  # instance type → the rule that ruled it out
     notes: tuple[str, ...] = ()  # what looks like a mistake in the constraints
+    all: tuple[Candidate, ...] = field(init=False, compare=False, repr=False)  # of all stages
 
-    @property
-    def all(self) -> tuple[Candidate, ...]:
-        return tuple(candidate for stage in self.stages for candidate in stage)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "all", tuple(candidate for stage in self.stages for candidate in stage))
 
     @property
     def matching_types(self) -> int:

@@ -213,11 +213,11 @@ _FUTILE = 3  # kinds that held no pod although each of them would fit: it is not
 
 
 def kinds(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """A type under one kind of terms, in all zones; the cheapest first."""
+    """A type under one kind of terms, in all zones; the cheapest first, as the candidates come."""
     found: dict[tuple[str, CapacityType], list[Candidate]] = {}
     for candidate in candidates:
         found.setdefault((candidate.offering.instance_type, candidate.offering.capacity_type), []).append(candidate)
-    return sorted(found.values(), key=lambda kind: min(by_price(candidate) for candidate in kind))
+    return sorted(found.values(), key=lambda kind: by_price(kind[0]))
 
 
 def fits(pod: PodAsks, candidate: Candidate) -> bool:
