@@ -43,7 +43,6 @@ from stratos.apiserver.storage.sqlite import open_sqlite
 from stratos.base.ids import SeededIds
 from stratos.base.quantity import resource_amount
 from stratos.catalog.allocatable import node_allocatable
-from stratos.catalog.catalog import load_catalog
 from stratos.controllers.pools import controller as pools
 from stratos.kube.client import Client
 from stratos.kube.codec import decode
@@ -55,7 +54,7 @@ from stratos.providers.simulated.timings import Duration, Timings, TimingTable
 from stratos.snapshot.pool import PoolSnapshot
 from stratos.telemetry.logs import configure
 from stratos.wiring.clock import SystemClock
-from stratos.wiring.cluster import Cluster, ClusterOptions
+from stratos.wiring.cluster import Cluster, ClusterOptions, catalog_named
 
 INSTANCE_TYPE = "m5.2xlarge"  # 8 vCPU, 32 GiB
 POOL = "benchmark"
@@ -362,7 +361,7 @@ def lower_bound(requests: Iterable[dict[str, str]]) -> int:
         wanted["pods"] += 1
         for name, amount in asks.items():
             wanted[name] += resource_amount(name, amount)
-    offered = node_allocatable("aws", load_catalog("aws", ClusterOptions().region).instance_type(INSTANCE_TYPE))
+    offered = node_allocatable("aws", catalog_named(ClusterOptions().catalog).instance_type(INSTANCE_TYPE))
     return max(math.ceil(amount / offered[name]) for name, amount in wanted.items())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
@@ -13,6 +13,8 @@ from stratos.controllers.inventory import Inventory
 from stratos.controllers.machines import MachineSettings, machine_controller
 from stratos.controllers.nodeclasses import node_class_controller
 from stratos.controllers.pools import pool_controller
+from stratos.controllers.pools.look import Lookout as PoolLookout
+from stratos.controllers.provisioning import ProvisioningSettings, provisioning_controller
 from stratos.kube.controller import Manager
 from stratos.kube.recorder import EventRecorder
 from stratos.providers.contract import Provider
@@ -25,6 +27,7 @@ class ControllerSettings:
     cluster_name: str
     provider_qps: float = 50.0
     provider_burst: int = 100
+    provisioning: ProvisioningSettings = field(default_factory=ProvisioningSettings)
 
 
 def add_controllers(
@@ -57,6 +60,19 @@ def add_controllers(
         rng=rng,
         ids=ids,
         registry=registry,
+        controller_metrics=metrics,
+    )
+    provisioning_controller(
+        manager,
+        limited,
+        recorder,
+        clock=clock,
+        rng=rng,
+        ids=ids,
+        registry=registry,
+        # Templates and pools see the same waiting pods: what a pool has a machine at hand for is the pool's.
+        served_by_pools=PoolLookout(manager, limited, clock=clock, rests_until=lambda pool: None).at_hand,
+        settings=settings.provisioning,
         controller_metrics=metrics,
     )
     machine_controller(

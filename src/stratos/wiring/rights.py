@@ -24,7 +24,7 @@ _RULES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("", ("pods/status",), ("get", "patch")),
     ("", ("pods/eviction",), ("create",)),
     ("", ("namespaces",), _READ),
-    ("", ("events",), ("create", "patch")),
+    ("", ("events",), (*_READ, "create", "patch")),
     ("events.k8s.io", ("events",), ("create", "patch")),
     ("apps", ("daemonsets", "deployments", "replicasets", "statefulsets"), _READ),
     ("batch", ("jobs", "cronjobs"), _READ),

@@ -1,0 +1,90 @@
+"""Writes of claims: the machines that provisioning asks for, and those it lets go."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stratos.apis import labels
+from stratos.apis.nodeclaim import NODE_CLAIM, Decision, NodeClaim, Wanted
+from stratos.apis.nodetemplate import NODE_TEMPLATE, NodeTemplate
+from stratos.base.errors import AlreadyExists, NotFound, Unavailable
+from stratos.base.ids import IdSource
+from stratos.kube.cache import Cache, CacheEvent
+from stratos.kube.client import Client
+from stratos.planning.provisioning.plan import NewMachine
+from stratos.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class ClaimWrites:
+    """Every answer of the server goes into the cache, so that no plan is made without what the last one wrote."""
+
+    def __init__(self, client: Client, claims: Cache[NodeClaim], ids: IdSource) -> None:
+        self._client = client
+        self._claims = claims
+        self._ids = ids
+        self._unsure_names: dict[str, list[str]] = {}
+        claims.subscribe(self._no_longer_unsure)
+
+    async def ask_for(self, template: NodeTemplate, new: NewMachine) -> None:
+        """Create the claim. A name whose creation may or may not have succeeded is used again, not another one."""
+        unsure = self._unsure_names.setdefault(new.template, [])
+        name = unsure.pop() if unsure else f"{new.template}-{self._ids.suffix()}"
+        try:
+            self._claims.observe(await self._client.create(NODE_CLAIM, _claim(name, template, new)))
+        except AlreadyExists:
+            # It is there after all, for the pods of an earlier plan: the next one counts it.
+            self._claims.observe(await self._client.get(NODE_CLAIM, name))
+        except Unavailable:
+            unsure.append(name)
+            raise
+
+    async def let_go(self, claim: NodeClaim, reason: str, message: str, now: datetime) -> None:
+        decision = Decision(reason=reason, message=message, at=now)
+        spec = {"wanted": Wanted.GONE, "decision": msgspec.to_builtins(decision)}
+        try:
+            self._claims.observe(await self._client.patch(NODE_CLAIM, claim.metadata.name, {"spec": spec}))
+        except NotFound:
+            log.debug("claim was gone already", claim=claim.metadata.name)
+
+    def _no_longer_unsure(self, event: CacheEvent[NodeClaim]) -> None:
+        """The claim was created after all. Its name must not come up again once it is gone: others may remember it."""
+        unsure = self._unsure_names.get(event.object.spec.template, [])
+        if event.key in unsure:
+            unsure.remove(event.key)
+
+
+def _claim(name: str, template: NodeTemplate, new: NewMachine) -> dict[str, Any]:
+    ref, offering = template.spec.node_class_ref, new.candidate.offering
+    return {
+        "metadata": {
+            "name": name,
+            "labels": {labels.TEMPLATE: new.template},
+            "finalizers": [labels.CLAIM_FINALIZER],
+            "ownerReferences": [
+                {
+                    "apiVersion": NODE_TEMPLATE.api_version,
+                    "kind": NODE_TEMPLATE.kind,
+                    "name": template.metadata.name,
+                    "uid": template.metadata.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": {
+            "template": new.template,
+            "nodeClassRef": {"kind": ref.kind, "name": ref.name},
+            "wanted": Wanted.RUNNING,
+            "instanceType": offering.instance_type,
+            "zone": offering.zone,
+            "capacityType": offering.capacity_type,
+            "priceUSDPerHour": new.candidate.price_usd_per_hour,
+            "node": msgspec.to_builtins(new.node),
+            "decision": msgspec.to_builtins(new.decision),
+        },
+    }

@@ -1,0 +1,237 @@
+"""The loop: as soon as pods stop turning unschedulable, one plan for all of them, and its claims.
+
+There is one key, so plans are made one after another, each with what the last one wrote. Claims that failed are let go
+only after the template's status remembers why: a crash in between costs one more attempt, never an endless row of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from stratos.apis.event import Event
+from stratos.apis.meta import find_condition
+from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, Wanted
+from stratos.apis.nodetemplate import NODE_TEMPLATE, BackedOff, NodeTemplate
+from stratos.apis.pod import POD, Pod
+from stratos.base.clock import Clock
+from stratos.base.errors import NotFound
+from stratos.base.ids import IdSource
+from stratos.controllers.provisioning.claims import ClaimWrites
+from stratos.controllers.provisioning.look import ClusterLimits, Lookout, ServedByPools, asks_for_estimate
+from stratos.controllers.provisioning.metrics import ProvisioningMetrics
+from stratos.controllers.provisioning.templates import template_controller
+from stratos.kube.cache import CacheEvent, Change
+from stratos.kube.controller import Controller, Manager, Requeue
+from stratos.kube.recorder import EventRecorder
+from stratos.planning.pools.members import SETTLING
+from stratos.planning.provisioning import plan_provisioning
+from stratos.planning.provisioning.plan import PodEvent, ProvisioningPlan
+from stratos.providers.contract import Provider
+from stratos.snapshot.provisioning import ProvisioningSnapshot
+from stratos.telemetry.logs import get_logger
+from stratos.telemetry.metrics import ControllerMetrics
+
+_ALL = "cluster"
+
+PAUSE_SECONDS = 0.03
+LONGEST_WAIT_SECONDS = 1.0
+"""A plan waits until no pod has come for a pause, so that those who came together are packed together; never long."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisioningSettings:
+    limits: ClusterLimits = field(default_factory=ClusterLimits)
+
+
+def provisioning_controller(
+    manager: Manager,
+    provider: Provider,
+    recorder: EventRecorder,
+    *,
+    clock: Clock,
+    rng: random.Random,
+    ids: IdSource,
+    registry: CollectorRegistry,
+    served_by_pools: ServedByPools = lambda pods: (),
+    settings: ProvisioningSettings | None = None,
+    controller_metrics: ControllerMetrics | None = None,
+) -> Controller:
+    """Make the loop, and the one for templates, and add them to ``manager``. ``provider`` is asked for its catalog."""
+    limits = (settings or ProvisioningSettings()).limits
+    seen = Lookout(manager, provider, clock=clock, limits=limits, served_by_pools=served_by_pools)
+    metrics = ProvisioningMetrics(registry)
+    writes = ClaimWrites(manager.client, seen.claims, ids)
+    provisioning = _Provisioning(manager, seen, writes, recorder, clock=clock, metrics=metrics)
+    controller = Controller(
+        "provisioning", provisioning.reconcile, clock=clock, rng=rng, workers=1, metrics=controller_metrics
+    )
+    provisioning.connect(controller)
+    manager.add(controller)
+    template_controller(
+        manager,
+        provider,
+        seen,
+        writes,
+        recorder,
+        clock=clock,
+        rng=rng,
+        metrics=metrics,
+        controller_metrics=controller_metrics,
+    )
+    return controller
+
+
+class _Provisioning:
+    def __init__(
+        self,
+        manager: Manager,
+        seen: Lookout,
+        writes: ClaimWrites,
+        recorder: EventRecorder,
+        *,
+        clock: Clock,
+        metrics: ProvisioningMetrics,
+    ) -> None:
+        self._client = manager.client
+        self._seen = seen
+        self._writes = writes
+        self._recorder = recorder
+        self._clock = clock
+        self._metrics = metrics
+        self._last_came_at = float("-inf")
+
+    # What brings it up
+
+    def connect(self, controller: Controller) -> None:
+        seen = self._seen
+
+        def now() -> None:
+            controller.enqueue(_ALL)
+
+        def pod_changed(event: CacheEvent[Pod]) -> None:
+            pod, old = event.object, event.old
+            if event.change is Change.DELETED or not (pod.unschedulable or asks_for_estimate(pod)):
+                return
+            if old is None or not (old.unschedulable or asks_for_estimate(old)):
+                self._last_came_at = self._clock.monotonic()
+                now()
+            else:  # what it waits for may be another reason now; of a thousand pods that is news a thousand times
+                controller.enqueue(_ALL, LONGEST_WAIT_SECONDS)
+
+        def claim_changed(event: CacheEvent[NodeClaim]) -> None:
+            claim, old = event.object, event.old
+            if not claim.spec.template:
+                return
+            if event.change is Change.DELETED or _has_failed(claim):
+                now()
+            elif claim.status.ready_at is not None and (old is None or old.status.ready_at != claim.status.ready_at):
+                controller.enqueue(_ALL, SETTLING.total_seconds())  # what still waits then was not bound there
+
+        def template_changed(event: CacheEvent[NodeTemplate]) -> None:
+            if event.old is None or event.old.metadata.generation != event.object.metadata.generation:
+                now()
+
+        def event_changed(event: CacheEvent[Event]) -> None:
+            if event.change is Change.DELETED:
+                controller.enqueue(_ALL, LONGEST_WAIT_SECONDS)  # what it said may have to be said again
+
+        seen.pods.subscribe(pod_changed)
+        for told in seen.told:
+            told.subscribe(event_changed)
+        seen.claims.subscribe(claim_changed)
+        seen.templates.subscribe(template_changed)
+        for cache in seen.classes.values():
+            cache.subscribe(lambda _: now())
+
+    # One plan
+
+    async def reconcile(self, _: str) -> Requeue | None:
+        if not len(self._seen.templates):
+            return None
+        await self._wait_for_a_pause()
+        started = self._clock.monotonic()
+        look = self._seen.look()
+        plan = plan_provisioning(look)
+        await self._carry_out(look, plan)
+        self._metrics.planned(plan, self._clock.monotonic() - started)
+        due = [*_settling(look), *([plan.look_again_at] if plan.look_again_at is not None else [])]
+        return Requeue(max(0.0, (min(due) - self._clock.now()).total_seconds())) if due else None
+
+    async def _wait_for_a_pause(self) -> None:
+        latest = self._clock.monotonic() + LONGEST_WAIT_SECONDS
+        while True:
+            now = self._clock.monotonic()
+            until = min(self._last_came_at + PAUSE_SECONDS, latest)
+            if now >= until:
+                return
+            await asyncio.sleep(until - now)
+
+    async def _carry_out(self, look: ProvisioningSnapshot, plan: ProvisioningPlan) -> None:
+        templates = {template.metadata.name: template for template in look.templates}
+        await self._remember(templates, plan.backed_off)
+        await _all(
+            *(self._let_go(name, look.taken_at) for name in plan.failed_claims),
+            *(self._writes.ask_for(templates[new.template], new) for new in plan.machines),
+        )
+        for event in plan.events:
+            self._tell(event)
+
+    async def _remember(
+        self, templates: Mapping[str, NodeTemplate], backed_off: Mapping[str, tuple[BackedOff, ...]]
+    ) -> None:
+        for name, held in sorted(backed_off.items()):
+            if name not in templates or templates[name].status.backed_off == held:
+                continue
+            patch = {"status": {"backedOff": msgspec.to_builtins(held)}}
+            try:
+                written = await self._client.patch(NODE_TEMPLATE, name, patch, subresource="status")
+            except NotFound:
+                continue
+            self._seen.templates.observe(written)
+
+    async def _let_go(self, name: str, now: datetime) -> None:
+        claim = self._seen.claims.get(name)
+        if claim is None or claim.spec.wanted is Wanted.GONE:
+            return
+        failed = find_condition(claim.status.conditions, ClaimCondition.LAUNCHED)
+        why = failed.message if failed is not None else "it cannot be had"
+        await self._writes.let_go(claim, "OfferingFailed", f"another offering is tried: {why}", now)
+
+    def _tell(self, event: PodEvent) -> None:
+        pod = self._seen.pods.get(event.pod)
+        if pod is not None:
+            tell = self._recorder.warning if event.warning else self._recorder.normal
+            tell(POD, pod, event.reason, event.message)
+
+
+def _settling(look: ProvisioningSnapshot) -> list[datetime]:
+    """When the pods that wait for machines which have just become ready are looked after again."""
+    if not look.waiting:
+        return []
+    ready = (claim.status.ready_at for claim in look.claims)
+    return [moment + SETTLING for moment in ready if moment is not None and moment + SETTLING > look.taken_at]
+
+
+def _has_failed(claim: NodeClaim) -> bool:
+    return any(
+        condition.status == "False" and condition.type in (ClaimCondition.LAUNCHED, ClaimCondition.WARMED_UP)
+        for condition in claim.status.conditions
+    )
+
+
+async def _all(*writes: Coroutine[Any, Any, None]) -> None:
+    """Do all of them at once, then raise the first error: one that fails does not hold up the others."""
+    outcomes = await asyncio.gather(*writes, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
