@@ -74,7 +74,7 @@ def all_zones(rows: Iterable[Row]) -> dict[str, tuple[str, ...]]:
 
 
 def instance_type(cloud: str, row: Row) -> InstanceType:
-    gpus = float(row["gpu_count"] or 0)
+    gpus = 0.0 if row["gpu_sku"].endswith("-FPGA") else float(row["gpu_count"] or 0)  # no GPU, though listed as one
     lifecycle = LEGACY.get(cloud, PREVIOUS) if row["lifecycle"] == "legacy" else row["lifecycle"]
     return InstanceType(
         name=row["instance_type"],

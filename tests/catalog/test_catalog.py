@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stratos.base.errors import NotFound
+from stratos.base.errors import Invalid, NotFound
 from stratos.catalog.allocatable import node_allocatable
 from stratos.catalog.catalog import SHIPPED, clouds, load_catalog, read_catalog, regions
 from stratos.catalog.instance_type import CapacityType, Offering
@@ -130,6 +130,21 @@ def test_d02_a_family_added_at_run_time_is_found_like_any_other() -> None:
     assert [offer.zone for offer in catalog.offerings("m99.large")] == ["us-east-1a", "us-east-1b"]
     assert catalog.offerings("m5.large") == US_EAST.offerings("m5.large")
     assert "m99.large" not in US_EAST.instance_types
+
+
+def test_an_offering_of_a_type_nobody_described_is_refused() -> None:
+    """Its size would be anybody's guess."""
+    with pytest.raises(Invalid, match="m99"):
+        US_EAST.with_types([], [Offering("m99.large", "us-east-1a", CapacityType.ON_DEMAND, 0.01)])
+
+
+def test_accelerators_are_asked_for_by_the_name_of_their_makers_plugin() -> None:
+    """A pod that asks for nvidia.com/gpu has no use for another maker's; an FPGA is no GPU at all."""
+    azure = load_catalog("azure", "eastus")
+    gpus = {type_.gpu.resource for type_ in US_EAST.instance_types.values() if type_.gpu}
+
+    assert gpus == {"nvidia.com/gpu", "amd.com/gpu", "habana.ai/gaudi"}
+    assert azure.instance_type("Standard_NP10s").gpu is None
 
 
 def test_other_tables_take_the_place_of_those_shipped(tmp_path: Path) -> None:

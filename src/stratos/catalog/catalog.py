@@ -14,7 +14,7 @@ from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from stratos.base.errors import NotFound
+from stratos.base.errors import Invalid, NotFound
 from stratos.catalog.formulas import computed_types
 from stratos.catalog.instance_type import CapacityType, InstanceType, Offering
 from stratos.catalog.tables import PriceRow, price_regions, read_prices, read_types
@@ -63,10 +63,17 @@ class Catalog:
         return next(matching, None)
 
     def with_types(self, types: Iterable[InstanceType], offerings: Iterable[Offering]) -> Catalog:
-        """The same catalog with further types, or with known ones as they are now. Offerings say where."""
+        """The same catalog with further types, or with known ones as they are now; offerings say where they are sold.
+
+        Raises `Invalid` for an offering of none of them.
+        """
         added = {type_.name: type_ for type_ in types}
         sold: dict[str, list[Offering]] = {name: [] for name in added}
         for offering in offerings:
+            if offering.instance_type not in sold:
+                raise Invalid(
+                    f"{offering.instance_type!r} is offered in {offering.zone}, and is none of the types added"
+                )
             sold[offering.instance_type].append(offering)
         by_type = {name: tuple(sorted(each, key=_by_zone_and_terms)) for name, each in sold.items()}
         return replace(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+_RESOURCES = {"habana": "habana.ai/gaudi"}  # whose device plugin calls it otherwise than maker.com/gpu
+
 
 class CapacityType(StrEnum):
     """The terms a machine is rented under."""
@@ -23,7 +25,7 @@ class Gpu:
     @property
     def resource(self) -> str:
         """The extended resource under which the device plugin of its maker reports it."""
-        return f"{self.manufacturer}.com/gpu"
+        return _RESOURCES.get(self.manufacturer, f"{self.manufacturer}.com/gpu")
 
     @property
     def is_fractional(self) -> bool:
