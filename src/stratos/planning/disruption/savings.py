@@ -74,8 +74,9 @@ def cheaper(
     return Saving(due_at=tuple(due))
 
 
-def saves_enough(disruption: Disruption, template: NodeTemplate) -> bool:
-    least = disruption.cost_before_usd_per_hour * template.spec.disruption.min_saving_percent / 100
+def saves_enough(disruption: Disruption, template: NodeTemplate, of_usd_per_hour: float) -> bool:
+    """Whether it saves the template's ``minSavingPercent`` of what is spent now on what is compared."""
+    least = of_usd_per_hour * template.spec.disruption.min_saving_percent / 100
     return disruption.saving_usd_per_hour > 0 and disruption.saving_usd_per_hour >= least
 
 
@@ -98,7 +99,9 @@ def _replace(
 ) -> Disruption | None:
     message = "cheaper machines would do"
     found = replace_machines(_leaving(template, chosen), room, market, Reason.CHEAPER, message, world)
-    return found if found is not None and saves_enough(found, template) else None
+    if found is None or not saves_enough(found, template, found.cost_before_usd_per_hour):
+        return None
+    return found
 
 
 def _to_spot(
