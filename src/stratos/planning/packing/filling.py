@@ -113,12 +113,15 @@ class Filling:
         number = min(len(piece.keys) - placed, reach.at_once)
         lot_codes = self._domains.of_lots(key)
         able = reach.lots & np.array([bool(lot.holding(wanted).any()) for lot in self._bins.lots], dtype=np.bool_)
-        obtainable = set(lot_codes[able].tolist()) - {-1}
+        obtainable = set(lot_codes[able].tolist())
         codes = self._domains.of_bins(key)
-        in_bins = np.bincount(codes[fits > 0], weights=fits[fits > 0], minlength=self._domains.size(key))
-        reachable = sorted(obtainable | set(in_bins.nonzero()[0].tolist()))
-        most = 1 if key in company.alone_by else number
-        room = [min(most, number if code in obtainable else int(in_bins[code])) for code in reachable]
+        in_bins = _sum_by(codes, fits)
+        reachable = sorted(obtainable | set(in_bins))
+        room = [
+            # Apart means one a domain; where there is no domain nobody is in the way.
+            min(1 if key in company.alone_by and code >= 0 else number, number if code in obtainable else in_bins[code])
+            for code in reachable
+        ]
         holds, elsewhere, max_skew = [0] * len(reachable), None, number
         for rule in reach.dividing:
             pods = rule.count.pods(self._domains.size(key))
@@ -163,15 +166,14 @@ class Filling:
                     chosen = np.full(min(number, int(fits[best])), best)
         else:
             codes = self._domains.of_bins(key)
-            in_bins = np.bincount(codes[fits > 0], weights=fits[fits > 0], minlength=self._domains.size(key))
-            code = int(in_bins.argmax()) if in_bins.size else -1
-            chosen = np.empty(0, dtype=np.int64)
-            if code >= 0 and in_bins[code] >= number:
-                chosen = _first(np.where(codes == code, fits, 0), number)
-            else:
+            in_bins = _sum_by(codes, fits)
+            roomiest = max(sorted(in_bins), key=lambda code: in_bins[code], default=None)
+            here = fits if roomiest is None else np.where(codes == roomiest, fits, 0)
+            chosen = _first(here, number)
+            if chosen.size < number:
                 chosen = self._open(company, wanted, reach, reach.lots, number)
-                if not chosen.size and code >= 0 and in_bins[code]:
-                    chosen = _first(np.where(codes == code, fits, 0), number)
+                if not chosen.size:
+                    chosen = _first(here, number)
         self._put(piece, placed, chosen, wanted, company)
         return int(chosen.size)
 
@@ -217,6 +219,13 @@ def _first(fits: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     """The bin of each pod, for as many as there is room for, when the first bins are filled first."""
     (bins,) = fits.nonzero()
     return np.repeat(bins, np.diff(np.minimum(np.cumsum(fits[bins]), number), prepend=0))
+
+
+def _sum_by(codes: NDArray[np.int64], fits: NDArray[np.int64]) -> dict[int, int]:
+    """How many pods fit into the bins of each domain, for those where any do."""
+    open_to = fits > 0
+    sums = np.bincount(codes[open_to] + 1, weights=fits[open_to])  # from 1 on: bins in no domain have code -1
+    return {int(code) - 1: int(sums[code]) for code in sums.nonzero()[0]}
 
 
 def shrink_machines(bins: Bins) -> None:
