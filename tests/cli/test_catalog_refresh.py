@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from stratos.base.errors import Invalid, NotFound, Unavailable
-from stratos.catalog.catalog import PRICES_SUFFIX, SHIPPED, read_catalog
+from stratos.catalog.catalog import PRICES_SUFFIX, SHIPPED, load_catalog, read_catalog
 from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.catalog.quotes import PriceKey, Quote
 from stratos.catalog.tables import GIBIBYTE, read_prices
 from stratos.cli.catalog_refresh import Ending, Outcome, exit_status, refresh_cloud, run_refresh
 from stratos.cli.catalog_refresh_view import outcomes_as_json, print_outcomes
+from stratos.cli.estimate.targets import Target, catalog_of
 from stratos.providers.prices.source import KnownRegion, Reading
 
 REGION = "us-west-2"
@@ -199,3 +200,19 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_anything_is_read(tm
 
     with pytest.raises(Invalid, match="nothing can be written"):
         run_refresh("aws", [], tmp_path / "file", as_json=False)
+
+
+def test_an_estimate_goes_by_the_tables_it_is_given_and_by_those_shipped_for_other_clouds(tmp_path: Path) -> None:
+    """Otherwise fresh prices would be there, and nobody would use them."""
+    refreshed(Reading((a_quote("m5.large", 0.09),)), tmp_path)
+
+    fresh = catalog_of(Target("aws", REGION), tmp_path).offering("m5.large", "us-west-2a", CapacityType.ON_DEMAND)
+
+    assert fresh is not None and fresh.price_usd_per_hour == 0.09
+    assert catalog_of(Target("gcp", "us-central1"), tmp_path) == load_catalog("gcp", "us-central1")
+
+
+def test_an_estimate_from_a_directory_without_tables_says_so(tmp_path: Path) -> None:
+    """A misspelt directory must not quietly mean the shipped prices."""
+    with pytest.raises(Invalid, match="no tables"):
+        catalog_of(Target("aws", REGION), tmp_path)

@@ -17,7 +17,7 @@ def catalogs(cloud: str | None, region: str | None, tables: Path | None, *, reti
     """Of one cloud or of all, in the region named or the default one. Raises `NotFound` and `Invalid`."""
     if cloud is None and region is not None:
         raise Invalid(f"--region {region} belongs to no cloud", hint="name the cloud as well: --cloud aws")
-    names = [cloud] if cloud is not None else _clouds(tables)
+    names = [cloud] if cloud is not None else clouds_in(tables)
     return [_catalog(name, region, tables, retired=retired) for name in names]
 
 
@@ -34,7 +34,8 @@ def print_table(columns: list[str], rows: list[list[str]], *, right: frozenset[s
     print("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
-def _clouds(tables: Path | None) -> tuple[str, ...]:
+def clouds_in(tables: Path | None) -> tuple[str, ...]:
+    """The clouds of a directory of tables, or of those shipped. Raises `Invalid` if it is none."""
     if tables is None:
         return clouds()
     if not tables.is_dir():

@@ -74,6 +74,10 @@ def estimate(
     arch: Annotated[
         str, typer.Option(help="amd64, arm64 or both, separated by a comma: what your images run on.")
     ] = "amd64",
+    tables: Annotated[
+        Path | None,
+        typer.Option(help="Prices from a directory that `stratos catalog refresh` wrote. Default: those shipped."),
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
 ) -> None:
     """What would these manifests cost? The cheapest machines on every cloud, and why the others lost."""
@@ -97,4 +101,4 @@ def estimate(
     )
     values = {"cloud": iter(cloud or ()), "region": iter(region or ()), "zone": iter(zone or ())}
     targets = read_targets([(name, next(values[name])) for name in ctx.meta[_ORDER]])
-    run_estimate(file, targets, options, as_json=json_output)
+    run_estimate(file, targets, options, as_json=json_output, tables=tables)

@@ -16,13 +16,20 @@ from stratos.planning.estimating.spot import Advice, SpotPrices, read_advice
 from stratos.planning.estimating.workloads import Workload, read_workload
 
 
-def run_estimate(files: Sequence[Path], targets: Sequence[Target], options: EstimateOptions, *, as_json: bool) -> None:
+def run_estimate(
+    files: Sequence[Path],
+    targets: Sequence[Target],
+    options: EstimateOptions,
+    *,
+    as_json: bool,
+    tables: Path | None = None,
+) -> None:
     spec = options.template()
     workloads, skipped = _read(files)
     advice = _read_advice(options.spot_advisor) if options.spot_advisor else {}
     answers = []
     for target in targets:
-        catalog = catalog_of(target)
+        catalog = catalog_of(target, tables)
         zone = zone_of(target, catalog)
         if options.states_spot_prices:
             catalog = SpotPrices(spec.spot_price_ratio_estimate, advice).apply(catalog)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from stratos.base.errors import Invalid, NotFound
-from stratos.catalog.catalog import DEFAULT_REGIONS, Catalog, clouds, load_catalog, regions
+from stratos.catalog.catalog import DEFAULT_REGIONS, Catalog, clouds, load_catalog, read_catalog, regions
+from stratos.cli.catalog_sources import clouds_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,10 @@ def read_targets(named: Sequence[tuple[str, str]]) -> tuple[Target, ...]:
     )
 
 
-def catalog_of(target: Target) -> Catalog:
-    """What is sold there, in all zones. Raises `NotFound`."""
+def catalog_of(target: Target, tables: Path | None = None) -> Catalog:
+    """What is sold there, in all zones: by the tables, if they have the cloud. Raises `NotFound` and `Invalid`."""
+    if tables is not None and target.cloud in clouds_in(tables):
+        return read_catalog(target.cloud, target.region, tables)
     return load_catalog(target.cloud, target.region)
 
 
