@@ -99,20 +99,20 @@ class EstimateOptions:
             },
             "binPacking": {"nodePricing": terms},
         }
-        options = {"constraints.architectures": "--arch"}
+        given = {"constraints.architectures": f"--arch {self.architectures}"}
         for setting in self.settings:
             option, value = _setting(setting)
             if option in _LUNA:
                 path, _ = _LUNA[option]
                 section, _, name = path.rpartition(".")
                 (document.setdefault(section, {}) if section else document)[name] = value
-                options[path] = option
+                given[path] = f"--option {setting}"
         try:
             return msgspec.convert(document, NodeTemplateSpec)
         except msgspec.ValidationError as error:
             problem, _, place = str(error).partition(" - at `$.")
             path = place.rstrip("`").partition("[")[0]
-            raise Invalid(f"{options.get(path, path)}: {problem}") from error
+            raise Invalid(f"{given.get(path, path)}: {problem[0].lower()}{problem[1:]}") from error
 
 
 def _choice(option: str, value: str, known: Mapping[str, object] | tuple[str, ...]) -> str:

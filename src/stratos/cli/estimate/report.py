@@ -16,6 +16,7 @@ from stratos.planning.estimating.answer import (
 )
 
 _WIDTH = 100
+_SHOWN = 2  # of the others, where people read; programs get all
 
 
 def to_json(answers: Iterable[CloudEstimate]) -> dict[str, Any]:
@@ -141,9 +142,9 @@ def _details(group: GroupEstimate) -> Iterator[str]:
         yield _wrapped(group.reason)
         yield from (_wrapped(way) for way in group.ways_out)
     if group.runners_up:
-        yield _wrapped("next: " + "; ".join(_told(each, group) for each in group.runners_up))
+        yield _wrapped("next: " + "; ".join(_told(each, group) for each in group.runners_up[:_SHOWN]))
     if group.too_small:
-        yield _wrapped("too small: " + "; ".join(_told(each, group) for each in group.too_small))
+        yield _wrapped("too small: " + "; ".join(_told(each, group) for each in group.too_small[:_SHOWN]))
 
 
 def _told(each: RunnerUp, chosen: GroupEstimate) -> str:

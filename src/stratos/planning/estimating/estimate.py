@@ -18,6 +18,7 @@ from stratos.apis.nodetemplate import NodeTemplate, NodeTemplateSpec
 from stratos.base.quantity import format_amount
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.daemons import default_daemon_sets
+from stratos.catalog.instance_type import CapacityType
 from stratos.planning.estimating.answer import CloudEstimate, GroupEstimate, RunnerUp, WorkloadEstimate
 from stratos.planning.estimating.workloads import PodGroup, Workload
 from stratos.planning.packing.problem import Candidate, PlannedMachine, Relaxation, Unplaced
@@ -85,14 +86,31 @@ def _by_strategy(
     pods: Sequence[PodAsks], template: NodeTemplate, *, mixes_small_pods: bool
 ) -> Iterator[tuple[list[PodAsks], NodeTemplate]]:
     spec = template.spec
-    if spec.strategy == "optimal" or not mixes_small_pods:
-        yield list(pods), template
-        return
-    small = [pod for pod in pods if not is_selected(pod, spec.bin_packing, spec.bin_selection)]
-    taken = {pod.key for pod in small}
+    mixed = [
+        pod
+        for pod in pods
+        if spec.strategy == "optimal"
+        or (mixes_small_pods and not is_selected(pod, spec.bin_packing, spec.bin_selection))
+    ]
+    taken = {pod.key for pod in mixed}
     yield [pod for pod in pods if pod.key not in taken], template
-    optimal = msgspec.structs.replace(spec, strategy="optimal")
-    yield small, msgspec.structs.replace(template, spec=optimal)
+    by_terms: dict[frozenset[str] | None, list[PodAsks]] = {}
+    for pod in mixed:
+        by_terms.setdefault(pod.wishes.terms, []).append(pod)
+    for terms, some in by_terms.items():
+        yield some, _mixing(template, terms)
+
+
+def _mixing(template: NodeTemplate, terms: frozenset[str] | None) -> NodeTemplate:
+    """The template for the cheapest mix, under the ``terms`` that pods state themselves, if they do.
+
+    On a cluster, a template's terms bind its pods; here nobody has made one yet.
+    """
+    spec = msgspec.structs.replace(template.spec, strategy="optimal")
+    if terms is not None:
+        allowed = {"spot": CapacityType.SPOT in terms, "on_demand": CapacityType.ON_DEMAND in terms}
+        spec = msgspec.structs.replace(spec, constraints=msgspec.structs.replace(spec.constraints, **allowed))
+    return msgspec.structs.replace(template, spec=spec)
 
 
 class _Ledger:
@@ -181,7 +199,7 @@ def _placed(
 
 def _left_over(group: PodGroup, decided: Group, left: Sequence[Unplaced]) -> GroupEstimate:
     first = left[0]
-    reason = "; ".join(dict.fromkeys((first.message, *decided.candidates.notes)))
+    reason = "; ".join((first.message, *(note for note in decided.candidates.notes if note not in first.message)))
     return GroupEstimate(
         part=group.part,
         pods=len(left),
@@ -252,11 +270,17 @@ def _shortfalls(needs: Mapping[str, int], candidate: Candidate) -> list[tuple[fl
 
 
 def _words(resource: str, amount: int) -> str:
-    return f"{amount / 2**30:.4g}Gi" if resource == "memory" else format_amount(resource, amount)
+    match resource:
+        case "cpu":
+            return f"{amount / 1000:g}"
+        case "memory":
+            return f"{round(amount / 2**30, 2):g}Gi"
+        case _:
+            return format_amount(resource, amount)
 
 
 def _short_words(short: Sequence[tuple[float, str]]) -> str:
-    return "leaves pods " + ", ".join(words for _, words in short)
+    return "leaves " + ", ".join(words for _, words in short)
 
 
 def _why_lost(candidate: Candidate, chosen: Candidate) -> str:

@@ -103,7 +103,8 @@ def read_workload(obj: Mapping[str, Any]) -> Workload | None:
     name = str(metadata.get("name", ""))
     namespace = str(metadata.get("namespace") or "default")
     if (kind, _group(obj)) == ("DaemonSet", "apps"):
-        return Workload(kind, namespace, name, daemon_set=_daemon_set(obj, namespace))
+        daemon_set = _daemon_set(obj, namespace)
+        return Workload(kind, namespace, name, daemon_set=daemon_set, notes=("it takes its share of every machine",))
     reader = _READERS.get((kind, _group(obj)), _read_anything_with_a_template)
     parts = tuple(reader(_Place("", obj)))
     if not parts:
