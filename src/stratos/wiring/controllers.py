@@ -9,12 +9,14 @@ from prometheus_client import CollectorRegistry
 
 from stratos.base.clock import Clock
 from stratos.base.ids import IdSource
+from stratos.controllers.disruption import disruption_controller
 from stratos.controllers.inventory import Inventory
 from stratos.controllers.machines import MachineSettings, machine_controller
 from stratos.controllers.nodeclasses import node_class_controller
 from stratos.controllers.pools import pool_controller
 from stratos.controllers.pools.look import Lookout as PoolLookout
 from stratos.controllers.provisioning import ProvisioningSettings, provisioning_controller
+from stratos.controllers.provisioning.look import Lookout as ProvisioningLookout
 from stratos.kube.controller import Manager
 from stratos.kube.recorder import EventRecorder
 from stratos.providers.contract import Provider
@@ -62,6 +64,8 @@ def add_controllers(
         registry=registry,
         controller_metrics=metrics,
     )
+    # Templates and pools see the same waiting pods: what a pool has a machine at hand for is the pool's.
+    at_hand = PoolLookout(manager, limited, clock=clock, rests_until=lambda pool: None).at_hand
     provisioning_controller(
         manager,
         limited,
@@ -70,9 +74,21 @@ def add_controllers(
         rng=rng,
         ids=ids,
         registry=registry,
-        # Templates and pools see the same waiting pods: what a pool has a machine at hand for is the pool's.
-        served_by_pools=PoolLookout(manager, limited, clock=clock, rests_until=lambda pool: None).at_hand,
+        served_by_pools=at_hand,
         settings=settings.provisioning,
+        controller_metrics=metrics,
+    )
+    world = ProvisioningLookout(
+        manager, limited, clock=clock, limits=settings.provisioning.limits, served_by_pools=at_hand
+    )
+    disruption_controller(
+        manager,
+        world.look,
+        recorder,
+        clock=clock,
+        rng=rng,
+        ids=ids,
+        registry=registry,
         controller_metrics=metrics,
     )
     machine_controller(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from stratos.apis import labels
 from stratos.apis.nodeclaim import NODE_CLAIM, Decision, NodeClaim, Wanted
-from stratos.apis.nodetemplate import NODE_TEMPLATE, NodeTemplate
+from stratos.apis.nodetemplate import NodeTemplate
 from stratos.base.errors import AlreadyExists, NotFound, Unavailable
 from stratos.base.ids import IdSource
 from stratos.kube.cache import Cache, CacheEvent
 from stratos.kube.client import Client
+from stratos.planning.provisioning.claims import claim_manifest
 from stratos.planning.provisioning.plan import NewMachine
 from stratos.telemetry.logs import get_logger
 
@@ -35,7 +34,7 @@ class ClaimWrites:
         unsure = self._unsure_names.setdefault(new.template, [])
         name = unsure.pop() if unsure else f"{new.template}-{self._ids.suffix()}"
         try:
-            self._claims.observe(await self._client.create(NODE_CLAIM, _claim(name, template, new)))
+            self._claims.observe(await self._client.create(NODE_CLAIM, claim_manifest(name, template, new)))
         except AlreadyExists:
             # It is there after all, for the pods of an earlier plan: the next one counts it.
             self._claims.observe(await self._client.get(NODE_CLAIM, name))
@@ -57,34 +56,3 @@ class ClaimWrites:
         if event.key in unsure:
             unsure.remove(event.key)
 
-
-def _claim(name: str, template: NodeTemplate, new: NewMachine) -> dict[str, Any]:
-    ref, offering = template.spec.node_class_ref, new.candidate.offering
-    return {
-        "metadata": {
-            "name": name,
-            "labels": {labels.TEMPLATE: new.template},
-            "finalizers": [labels.CLAIM_FINALIZER],
-            "ownerReferences": [
-                {
-                    "apiVersion": NODE_TEMPLATE.api_version,
-                    "kind": NODE_TEMPLATE.kind,
-                    "name": template.metadata.name,
-                    "uid": template.metadata.uid,
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
-        },
-        "spec": {
-            "template": new.template,
-            "nodeClassRef": {"kind": ref.kind, "name": ref.name},
-            "wanted": Wanted.RUNNING,
-            "instanceType": offering.instance_type,
-            "zone": offering.zone,
-            "capacityType": offering.capacity_type,
-            "priceUSDPerHour": new.candidate.price_usd_per_hour,
-            "node": msgspec.to_builtins(new.node),
-            "decision": msgspec.to_builtins(new.decision),
-        },
-    }
