@@ -21,7 +21,7 @@ from stratos.catalog.formulas import computed_types
 from stratos.catalog.formulas_gcp import PART_PREFIX
 from stratos.catalog.formulas_oci import GIB_PART, OCPU_PART
 from stratos.catalog.instance_type import Gpu, InstanceType
-from stratos.catalog.tables import GIBIBYTE, ListPrice, PriceRow, write_prices, write_types
+from stratos.catalog.tables import MEBIBYTE, ListPrice, PriceRow, write_prices, write_types
 
 DATA = Path(__file__).parent.parent / "src/stratos/catalog/data"
 MAX_PODS = {
@@ -81,7 +81,7 @@ def instance_type(cloud: str, row: Row) -> InstanceType:
         family=row["family"],
         arch=row["arch"],
         vcpu=int(row["vcpu"]),
-        memory_bytes=int(float(row["memory_gib"]) * GIBIBYTE),
+        memory_bytes=int(float(row["memory_gib"]) * 1024) * MEBIBYTE,  # 1.7 GiB are 1740 MiB
         max_pods=int(row["max_pods"] or MAX_PODS[cloud]),
         gpu=Gpu(row["gpu_manufacturer"].lower(), row["gpu_sku"], gpus, float(row["gpu_memory_gib"] or 0))
         if gpus

@@ -45,7 +45,7 @@ PRICE_COLUMNS = (
     "spot_as_of",
     "interruption_bucket",
 )
-GIBIBYTE = 2**30
+MEBIBYTE, GIBIBYTE = 2**20, 2**30
 
 
 class ListPrice(NamedTuple):
@@ -120,7 +120,7 @@ def _instance_type(row: list[str]) -> InstanceType:
             family=family,
             arch=arch,
             vcpu=int(vcpu),
-            memory_bytes=int(float(memory) * GIBIBYTE),
+            memory_bytes=round(float(memory) * 1024) * MEBIBYTE,  # clouds count in MiB: nothing is lost on the way
             max_pods=int(pods),
             gpu=Gpu(maker, sku, gpu_count, float(gpu_memory or 0)) if gpu_count else None,
             local_nvme_gb=int(float(nvme or 0)),
