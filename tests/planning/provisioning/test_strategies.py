@@ -11,7 +11,6 @@ from stratos.apis.pod import Pod
 from stratos.catalog.catalog import Catalog, load_catalog
 from stratos.planning.packing.pack import Effort
 from stratos.planning.provisioning.asks import asks_of
-from stratos.planning.provisioning.runners_up import runners_up
 from stratos.planning.provisioning.strategies import BIN_PACKING, BIN_SELECTION, Group, choose_machines
 from stratos.testing.provisioning_builders import a_gpu, a_shop, a_template, a_type, a_waiting_pod
 
@@ -197,21 +196,6 @@ def test_pods_alike_share_the_machine_that_the_price_of_one_node_chose() -> None
     pods = [a_waiting_pod(f"w{n}", cpu=16, memory="16Gi", gpus=2) for n in range(2)]
 
     assert bought(*chosen(*pods)) == [("g4dn.12xlarge", "on-demand", 2)]
-
-
-def test_b59_runners_up_say_why_they_lost() -> None:
-    """A price convinces only beside the prices that were not paid."""
-    (group,) = chosen(a_waiting_pod("p", cpu="3", memory="10Gi"))
-    second, third, *_, cheaper = runners_up(group)
-
-    assert (second.offering.instance_type, second.machines, second.why) == (
-        "m6a.2xlarge",
-        1,
-        "one costs $0.1730/h more",
-    )
-    assert third.offering.instance_type == "g4dn.xlarge"
-    assert cheaper.offering.instance_type == "c6a.xlarge"
-    assert cheaper.why.startswith("too small: 10Gi memory asked")
 
 
 _PODS = st.lists(

@@ -172,7 +172,9 @@ def _share_out(machine: PlannedMachine, groups: Mapping[str, PodGroup]) -> dict[
 
 
 def _in_order(decided: Group, groups: Mapping[str, PodGroup]) -> list[PodGroup]:
-    return list({id(groups[pod.key]): groups[pod.key] for pod in decided.pods}.values())
+    # Pods of groups decided about later may share the machines of this one.
+    keys = (*(pod.key for pod in decided.pods), *(key for machine in decided.packing.machines for key in machine.pods))
+    return list({id(groups[key]): groups[key] for key in keys}.values())
 
 
 def _placed(

@@ -14,6 +14,8 @@ from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
 from stratos.planning.scheduling.volumes import NO_VOLUMES, VolumeNeeds
 
+_DEVICES = ("/gpu", "/gaudi")  # how device plugins call what a catalog calls a GPU
+
 
 @dataclass(frozen=True, slots=True)
 class PodAsks:
@@ -30,7 +32,8 @@ class PodAsks:
 
     @property
     def gpus(self) -> int:
-        return sum(amount for name, amount in self.requirements.requests if name.endswith("/gpu"))
+        """Devices of any maker."""
+        return sum(amount for name, amount in self.requirements.requests if name.endswith(_DEVICES))
 
 
 def asks_of(pod: Pod, *, volumes: VolumeNeeds = NO_VOLUMES) -> PodAsks:

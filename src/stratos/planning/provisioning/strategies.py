@@ -76,10 +76,22 @@ def choose_machines(
     namespace_labels: Mapping[str, Mapping[str, str]] | None = None,
     effort: Effort = Effort.BEST,
 ) -> tuple[Group, ...]:
-    """The machines ``template`` would get for ``pods``, group by group. Without a ground: all zones of the region."""
+    """The machines ``template`` would get for ``pods``, group by group. Without a ground: all zones of the region.
+
+    A machine is told with the group that it was chosen for, and with all its pods: those of later groups may share it.
+    """
     basket = Basket(existing, budget=Budget((template,), (), catalog), effort=effort, namespace_labels=namespace_labels)
     shelf = Shelf(template, catalog, ground or LaunchGround(zones=catalog.zones), daemons)
-    return tuple(fill(basket, shelf, pods))
+    return tuple(_with_all_pods(group, basket) for group in list(fill(basket, shelf, pods)))
+
+
+def _with_all_pods(group: Group, basket: Basket) -> Group:
+    machines = tuple(
+        replace(machine, pods=tuple(sorted(pod.key for pod in basket.machines[name].pods)))
+        for name, machine in zip(group.machines, group.packing.machines, strict=True)
+    )
+    onto_nodes = {pod: node for pod, node in group.packing.assignments.items() if node not in basket.machines}
+    return replace(group, packing=replace(group.packing, machines=machines, assignments=onto_nodes))
 
 
 def fill(basket: Basket, shelf: Shelf, pods: Sequence[PodAsks]) -> Iterator[Group]:
