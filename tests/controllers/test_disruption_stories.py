@@ -1,0 +1,131 @@
+"""Machines of templates go when they are not needed, and nobody who uses them notices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controllers.pool_stories import Story, tell
+from controllers.ready_guard import guarding
+from controllers.template_stories import add_deployment, add_template, pods, wait_running
+from stratos.apis import labels
+from stratos.apis.deployment import DEPLOYMENT
+from stratos.apis.event import EVENT
+from stratos.apis.nodeclaim import NODE_CLAIM
+from stratos.apis.nodetemplate import NODE_TEMPLATE
+from stratos.apis.pod import POD
+from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
+from stratos.wiring.cluster import catalog_named
+
+LARGE = {"minCpu": 8, "gpu": {"maxCount": 0}}
+
+
+async def scale(story: Story, name: str, replicas: int) -> None:
+    await story.client.patch_scale(DEPLOYMENT, f"default/{name}", replicas)
+
+
+async def add_budget(story: Story, app: str, **spec: Any) -> None:
+    body = {"selector": {"matchLabels": {"app": app}}, **spec}
+    metadata = {"name": app, "namespace": "default"}
+    await story.client.create(POD_DISRUPTION_BUDGET, {"metadata": metadata, "spec": body})
+
+
+async def edit_template(story: Story, **spec: Any) -> None:
+    await story.client.patch(NODE_TEMPLATE, "any", {"spec": spec})
+
+
+async def told(story: Story, reason: str) -> list[str]:
+    return [event.message async for event in story.client.list_all(EVENT) if event.reason == reason]
+
+
+def test_d15_a_machine_that_nobody_uses_any_more_goes() -> None:
+    """Five minutes after its last pod, and not before."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story)
+        await add_deployment(story, "web", 1)
+        await wait_running(story, 1)
+        await scale(story, "web", 0)
+        await story.wait(lambda: _none(pods(story)))
+        seconds = await story.wait(lambda: _none(story.claims()), 900)
+        assert 300 <= seconds < 400
+        assert not story.machines()
+
+    tell(plot)
+
+
+async def _none(found: Any) -> bool:
+    return not await found
+
+
+def test_a_machine_is_replaced_by_a_cheaper_one_and_its_pods_are_replaced_before_they_go() -> None:
+    """At no moment is one of three pods missing, though a budget would have allowed it."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story, constraints=LARGE)
+        await add_deployment(story, "web", 3)
+        await add_budget(story, "web", maxUnavailable=1)
+        await wait_running(story, 3)
+        (before,) = await story.claims()
+        async with guarding(story, {"web": 3}) as guard:
+            await edit_template(story, constraints={"minCpu": None})
+
+            async def replaced() -> bool:
+                return before.metadata.name not in [claim.metadata.name for claim in await story.claims()]
+
+            await story.wait(replaced, 1800)
+            assert guard.fewest == {"web": 3}
+        after = await story.claims()
+        assert sum(claim.spec.price_usd_per_hour or 0 for claim in after) < (before.spec.price_usd_per_hour or 0) / 2
+        web = await story.client.get(DEPLOYMENT, "default/web")
+        assert (web.spec.replicas, labels.SURGE in web.metadata.annotations) == (3, False)
+        assert {pod.spec.node_name for pod in await pods(story)} == {claim.status.node_name for claim in after}
+        (message,) = await told(story, "Cheaper")
+        assert "cheaper machines would do; 3 pods to move" in message
+
+    tell(plot)
+
+
+def test_b26_a_pod_that_is_not_to_be_evicted_keeps_its_machine_and_an_event_says_so() -> None:
+    """Who wonders why a node stays finds the pod in ``kubectl describe node``."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story, constraints=LARGE)
+        await add_deployment(story, "web", 1)
+        await wait_running(story, 1)
+        (pod,) = await pods(story)
+        note = {"metadata": {"annotations": {"pod.elotl.co/do-not-evict": "true"}}}
+        await story.client.patch(POD, pod.metadata.key, note)
+        (before,) = await story.claims()
+        await edit_template(story, disruption={"nodeTTL": "5m"}, constraints={"minCpu": None})
+
+        async def said() -> bool:
+            return bool(await told(story, "DisruptionBlocked"))
+
+        await story.wait(said, 1800)
+        assert [claim.metadata.name for claim in await story.claims()] == [before.metadata.name]
+        (message, *_) = await told(story, "DisruptionBlocked")
+        assert f"pod {pod.metadata.key} has annotation pod.elotl.co/do-not-evict=true" in message
+
+    tell(plot)
+
+
+def test_a_departure_is_taken_back_when_its_replacement_cannot_be_had() -> None:
+    """The cloud has none in stock: the machine stays open, and its pods where they are."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story, constraints=LARGE)
+        await add_deployment(story, "web", 1)
+        await wait_running(story, 1)
+        (before,) = await story.claims()
+        for name in catalog_named("aws/us-east-1").instance_types:
+            story.cloud.stock.sell_out(name)
+        await edit_template(story, constraints={"minCpu": None})
+
+        async def given_up() -> bool:
+            return bool(await told(story, "DisruptionGivenUp"))
+
+        await story.wait(given_up, 1800)
+        claim = await story.client.get(NODE_CLAIM, before.metadata.name)
+        assert claim.spec.departure is None
+
+    tell(plot)
