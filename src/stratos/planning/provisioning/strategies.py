@@ -179,7 +179,7 @@ def _of_shape(candidates: Candidates, packing: BinPacking, time_slices: int) -> 
 
     def too_small(type_: InstanceType) -> str:
         if type_.vcpu * 1000 < cpu:
-            return "binPacking.nodeCPU"
+            return "binPacking.nodeCpu"
         if type_.memory_bytes < memory:
             return "binPacking.nodeMemory"
         if type_.max_pods < packing.node_min_pod_count:
