@@ -1,5 +1,6 @@
 """Prices and sizes steer every decision, so a lookup must be right, quick, and plain about what it does not know."""
 
+import time
 import timeit
 from dataclasses import replace
 from pathlib import Path
@@ -167,7 +168,11 @@ def test_the_data_is_small_and_a_region_is_read_in_a_moment() -> None:
     assert len(files) == 2 * len(clouds())
     assert sum(len(file.read_bytes()) for file in files) < 1_000_000
 
-    assert min(timeit.repeat(lambda: read_catalog("aws", "us-east-1", SHIPPED), number=1, repeat=5)) < 0.1
+    def read() -> None:
+        read_catalog("aws", "us-east-1", SHIPPED)
+
+    # of our own time: what else the machine does meanwhile says nothing about us
+    assert min(timeit.repeat(read, number=1, repeat=5, timer=time.process_time)) < 0.1
 
 
 @given(data=st.data(), cloud=st.sampled_from(sorted(DEFAULT_REGIONS)))

@@ -119,11 +119,12 @@ def read_catalog(cloud: str, region: str, shelf: Traversable, *, retired: bool =
         if (type_ := types.get(row.name)) is not None and (retired or type_.lifecycle != RETIRED)
     ]
     sold += computed_types(cloud, types, prices)
-    offerings = {type_.name: _offerings(cloud, row) for type_, row in sold if row.on_demand or row.spot}
+    zones = {short: zone_name(cloud, region, short) for row in prices for short in row.zones}
+    offerings = {type_.name: _offerings(row, zones) for type_, row in sold if row.on_demand or row.spot}
     return Catalog(
         cloud=cloud,
         region=region,
-        zones=tuple(sorted({zone_name(cloud, region, zone) for row in prices for zone in row.zones})),
+        zones=tuple(sorted(zones.values())),
         instance_types={type_.name: type_ for type_, _ in sold if type_.name in offerings},
         offerings_by_type=offerings,
     )
@@ -136,13 +137,13 @@ def _read(cloud: str, suffix: str, shelf: Traversable) -> bytes:
     return file.read_bytes()
 
 
-def _offerings(cloud: str, row: PriceRow) -> tuple[Offering, ...]:
+def _offerings(row: PriceRow, zones: Mapping[str, str]) -> tuple[Offering, ...]:
     terms = ((CapacityType.ON_DEMAND, row.on_demand), (CapacityType.SPOT, row.spot))
     return tuple(
         Offering(
             row.name, zone, capacity_type, price.usd_per_hour, price.interruption_bucket, price.source, price.as_of
         )
-        for zone in (zone_name(cloud, row.region, short) for short in row.zones)
+        for zone in (zones[short] for short in row.zones)
         for capacity_type, price in terms
         if price is not None
     )
