@@ -75,6 +75,33 @@ app.command(cls=OrderedCommand)(estimate)
 
 
 @app.command()
+def plan(
+    file: Annotated[list[Path] | None, typer.Option("--file", "-f", help="Manifests to add. None: rebalance.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to keep the plan. Default: ~/.stratos/plan.json.")] = None,
+    catalog: Annotated[
+        str, typer.Option(help="What the cluster's cloud sells: cloud/region. Default: as its nodes tell.")
+    ] = "",
+    json_output: Json = False,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """What would the cluster do about these manifests? Without any: could its machines be had for less?"""
+    from stratos.cli.plan import run_plan
+
+    run_plan(file or [], out, catalog, as_json=json_output, kubeconfig=kubeconfig)
+
+
+@app.command("apply")
+def apply_planned(
+    planned: Annotated[Path | None, typer.Argument(help="What `stratos plan` kept. Default: the last plan.")] = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Do exactly what was planned: ask for the machines and apply the manifests, or nothing if the cluster moved on."""
+    from stratos.cli.plan import run_apply
+
+    run_apply(planned, kubeconfig)
+
+
+@app.command()
 def explain(
     what: Annotated[str, typer.Argument(help="pod/NAME, node/NAME or nodepool/NAME.")],
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Of a pod.")] = "default",
@@ -117,6 +144,22 @@ def sim(
     from stratos.cli.sim import run_sim
 
     sys.exit(run_sim(seed, seeds, hours, faults, as_json=json_output))
+
+
+@app.command()
+def convert(
+    file: Annotated[
+        list[Path],
+        typer.Option("--file", "-f", help="Terraform (.tf, .tf.json) or an API's JSON with node templates."),
+    ],
+    node_class: Annotated[
+        str, typer.Option(help="The class that launches the machines, as KIND/NAME.")
+    ] = "AWSNodeClass/default",
+) -> None:
+    """Print node templates written for other tools as NodeTemplates, ready for `kubectl apply -f -`."""
+    from stratos.cli.convert.run import run_convert
+
+    run_convert(file, node_class)
 
 
 @bench_app.command("packing")

@@ -1,0 +1,1 @@
+"""`stratos convert`: node templates written for other tools, as NodeTemplates."""
