@@ -25,6 +25,9 @@ from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.placement import PlacedPod
 from stratos.planning.scheduling.rejection import Rule
 
+ALLOWANCE_SECONDS = 1.0
+"""What each packing may spend on a better answer: pods are waiting for this one."""
+
 _NAME = "new machine "  # no node can be called so
 
 
@@ -63,11 +66,13 @@ class Basket:
         *,
         budget: Budget,
         effort: Effort,
+        allowance_seconds: float = ALLOWANCE_SECONDS,
         namespace_labels: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._existing = list(existing)
         self._budget = budget
         self._effort = effort
+        self._allowance_seconds = allowance_seconds
         self._namespace_labels = namespace_labels or {}
         self._bought: dict[tuple[str, object], int] = {}
         self.machines: dict[str, Chosen] = {}
@@ -101,11 +106,13 @@ class Basket:
                 left = [by_key[each.pod] for each in answer.unplaced]
                 break
             refusals |= refused
+            if not accepted:
+                told = [*answer.unplaced, *(_refused(key, why) for key, why in refused.items())]
+                into.unplaced = tuple(sorted(told, key=lambda each: each.pod))
+                left = [by_key[each.pod] for each in into.unplaced]
+                break
             left = [by_key[key] for key in sorted({*refused, *(each.pod for each in answer.unplaced)})]
             open_to_buy = [each for each in open_to_buy if not self._budget.refuses(each)]
-            if not accepted and not open_to_buy:
-                into.unplaced = self._ask(left, (), share, sees).unplaced
-                break
         into.unplaced = tuple(self._true_reason(each, by_key, candidates, refusals) for each in into.unplaced)
         return left
 
@@ -128,6 +135,7 @@ class Basket:
                 namespace_labels=self._namespace_labels,
             ),
             effort=self._effort,
+            allowance_seconds=self._allowance_seconds,
         )
 
     def _still_to_be_had(self, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -164,9 +172,13 @@ class Basket:
         into: Filled,
     ) -> tuple[int, dict[str, str]]:
         """Take what the budget allows, the most urgent pods' machines first. Says why the others' pods go without."""
+        ordered = sorted(planned, key=lambda each: _urgency(each, by_key))
+        whole = self._allows_all(ordered)
         accepted, refused = 0, dict[str, str]()
-        for machine in sorted(planned, key=lambda each: _urgency(each, by_key)):
+        for machine in ordered:
             why = self._budget.refuses(machine.candidate)
+            if not why and not whole and not self._stands_alone(machine, by_key):
+                why = f"limits keep out pods that it has to be near, or spread with: {next(iter(refused.values()), '')}"
             if why:
                 refused.update((key, why) for key in machine.pods)
                 continue
@@ -179,6 +191,34 @@ class Basket:
             into.machines[name] = list(machine.pods)
             accepted += 1
         return accepted, refused
+
+    def _allows_all(self, planned: Sequence[PlannedMachine]) -> bool:
+        taken: list[Candidate] = []
+        for machine in planned:
+            if self._budget.refuses(machine.candidate):
+                break
+            self._budget.take(machine.candidate)
+            taken.append(machine.candidate)
+        for candidate in taken:
+            self._budget.give_back(candidate)
+        return len(taken) == len(planned)
+
+    def _stands_alone(self, machine: PlannedMachine, by_key: Mapping[str, PodAsks]) -> bool:
+        """Whether its pods may run there if none of the machines yet to be judged comes."""
+        pods = [by_key[key] for key in machine.pods]
+        if not any(pod.requirements.looks_at_other_pods for pod in pods):
+            return True
+        nodes = [*map(closed, self._existing), *(closed(each.as_existing()) for each in self.machines.values())]
+        answer = pack(
+            PackingProblem(
+                pods=tuple(pod.to_place for pod in pods),
+                candidates=(replace(machine.candidate, most=1),),
+                existing=tuple(nodes),
+                namespace_labels=self._namespace_labels,
+            ),
+            effort=Effort.FAST,
+        )
+        return not answer.unplaced
 
     def _true_reason(
         self,
@@ -195,7 +235,11 @@ class Basket:
             why = self._budget.refuses(first) if first is not None else None
         if why is None:
             return left
-        return Unplaced(left.pod, Rule.NODE_RESOURCES_FIT, why, left.relaxations)
+        return replace(_refused(left.pod, why), relaxations=left.relaxations)
+
+
+def _refused(pod: str, why: str) -> Unplaced:
+    return Unplaced(pod, Rule.NODE_RESOURCES_FIT, why)
 
 
 def _holds(candidate: Candidate, pod: PodAsks) -> bool:

@@ -75,9 +75,12 @@ class Budget:
     def take(self, candidate: Candidate) -> None:
         self._add(candidate.template, candidate.offering.instance_type, candidate.price_usd_per_hour)
 
+    def give_back(self, candidate: Candidate) -> None:
+        self._add(candidate.template, candidate.offering.instance_type, candidate.price_usd_per_hour, sign=-1)
+
     def swaps(self, bought: Candidate, other: Candidate) -> bool:
         """Take ``other`` in place of ``bought`` if the limits allow; say whether they do."""
-        self._add(bought.template, bought.offering.instance_type, bought.price_usd_per_hour, sign=-1)
+        self.give_back(bought)
         allowed = not self.refuses(other)
         self.take(other if allowed else bought)
         return allowed

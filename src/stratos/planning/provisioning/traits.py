@@ -40,11 +40,13 @@ def cpu_manufacturer(cloud: str, instance_type: str, arch: str) -> str:
 
 
 def is_compute_optimized(cloud: str, instance_type: InstanceType) -> bool:
-    """Of a series sold for its processors, or with little memory beside cores that are all its own."""
+    """Of a series that the cloud sells for its processors; where it has none, with little memory for its cores."""
     if instance_type.burstable or instance_type.gpu is not None:
         return False
-    lean = instance_type.memory_bytes <= _LEAN_MEMORY_BYTES_PER_CORE * instance_type.vcpu
-    return lean or _series(cloud, instance_type.name) in _COMPUTE_SERIES.get(cloud, ())
+    series = _COMPUTE_SERIES.get(cloud)
+    if series is None:
+        return instance_type.memory_bytes <= _LEAN_MEMORY_BYTES_PER_CORE * instance_type.vcpu
+    return _series(cloud, instance_type.name) in series
 
 
 def is_storage_optimized(instance_type: InstanceType) -> bool:
