@@ -112,3 +112,35 @@ def test_pods_that_spread_are_let_on_the_nodes_that_were_made_for_them_all() -> 
             assert nodes.count("two") == 3
 
     run(story())
+
+
+def test_pods_that_ask_for_the_same_trade_places_instead_of_waiting_for_each_other() -> None:
+    """Whoever is tried first may not go to its own node yet, because of the spread; its like's will do as well."""
+
+    async def story() -> None:
+        async with scheduled_cluster() as cluster:
+            spread = [
+                {
+                    "maxSkew": 1,
+                    "topologyKey": "topology.kubernetes.io/zone",
+                    "whenUnsatisfiable": "DoNotSchedule",
+                    "labelSelector": {"matchLabels": {"app": "web"}},
+                }
+            ]
+            pods = [f"web-{index}" for index in range(20)]
+            for pod in pods:
+                await cluster.add_pod(pod, labels={"app": "web"}, topologySpreadConstraints=spread)
+                await cluster.wait_refused(pod)
+            for zone in ("a", "b"):
+                await cluster.add_node(zone, cpu="10", taints=_CLOSED, labels={"topology.kubernetes.io/zone": zone})
+            for index, pod in enumerate(pods):
+                await _promise(cluster, pod, "a" if index < 10 else "b")
+            await asyncio.sleep(20)
+
+            for node in ("a", "b"):
+                await _open(cluster, node)
+
+            nodes = [await cluster.wait_bound(pod, within=11) for pod in pods]
+            assert nodes.count("a") == nodes.count("b") == 10
+
+    run(story())

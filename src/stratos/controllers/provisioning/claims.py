@@ -55,4 +55,3 @@ class ClaimWrites:
         unsure = self._unsure_names.get(event.object.spec.template, [])
         if event.key in unsure:
             unsure.remove(event.key)
-

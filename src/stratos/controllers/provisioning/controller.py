@@ -125,7 +125,8 @@ class _Provisioning:
             if old is None or not (old.unschedulable or asks_for_estimate(old)):
                 self._last_came_at = self._clock.monotonic()
                 now()
-            else:  # what it waits for may be another reason now; of a thousand pods that is news a thousand times
+            elif any(template.spec.pods.pending_reason_regexp for template in seen.templates):
+                # It may wait for another reason now. Of a thousand pods that is news a thousand times.
                 controller.enqueue(_ALL, LONGEST_WAIT_SECONDS)
 
         def claim_changed(event: CacheEvent[NodeClaim]) -> None:
@@ -165,7 +166,9 @@ class _Provisioning:
         await self._carry_out(look, plan)
         self._metrics.planned(plan, self._clock.monotonic() - started)
         due = [*_settling(look), *([plan.look_again_at] if plan.look_again_at is not None else [])]
-        return Requeue(max(0.0, (min(due) - self._clock.now()).total_seconds())) if due else None
+        if not due:
+            return None
+        return Requeue(max(LONGEST_WAIT_SECONDS, (min(due) - self._clock.now()).total_seconds()))
 
     async def _wait_for_a_pause(self) -> None:
         latest = self._clock.monotonic() + LONGEST_WAIT_SECONDS

@@ -127,6 +127,19 @@ class ClusterState:
         if node is not None and node.nominated.pop(key, None) is not None:
             self.generation += 1
 
+    def trade_nomination(self, key: str, requirements: PodRequirements, node_name: str) -> None:
+        """A pod goes to a node other than its own: one that asks for the same, and was to go there, gets its place."""
+        node, place = self.nodes.get(node_name), self._nominated_to.get(key)
+        if node is None or place is None or place == node_name:
+            return
+        twin = self._twin(requirements, node)
+        if twin is not None:
+            self.nominate(twin, place)
+
+    def _twin(self, requirements: PodRequirements, node: NodeState) -> PlacedPod | None:
+        """A pod nominated to the node that asks for just that."""
+        return next((pod for _, pod in sorted(node.nominated.items()) if pod.requirements == requirements), None)
+
     def check(self, requirements: PodRequirements) -> FitCheck:
         """The check for such pods. Cheap to ask for again, and not to be kept: it may be forgotten here."""
         check = self._checks.get(requirements)
@@ -144,7 +157,8 @@ class ClusterState:
     def reject(self, check: FitCheck, node: NodeState, pod_key: str) -> Rejection | None:
         """As `FitCheck.reject`, and the pod must also fit once the pods nominated to the node have come.
 
-        That they would upset the spread is no reason: those nominated to other nodes even it out.
+        That they would upset the spread is no reason: those nominated to other nodes even it out. Nor is one that asks
+        for the same, if the pod can offer it a place elsewhere (see `trade_nomination`).
         """
         verdict = check.reject(node)
         if verdict is not None or not node.nominated:
@@ -154,6 +168,9 @@ class ClusterState:
             for pod in node.nominated.values()
             if pod.key != pod_key and pod.requirements.priority >= check.requirements.priority
         ]
+        twin = self._twin(check.requirements, node) if pod_key not in node.nominated else None
+        if twin is not None and pod_key in self._nominated_to:
+            expected.remove(twin)
         with self.supposing(node, arrived=expected):
             return check.reject(node, spreads=False)
 

@@ -50,6 +50,7 @@ class ClusterMirror:
         key = pod.metadata.key
         self._queue.remove(key)
         self._assumed[key] = pod.metadata.uid
+        self.cluster.trade_nomination(key, requirements, node)
         self.cluster.withdraw_nomination(key)
         self.cluster.add_pod(PlacedPod(key, requirements), node)
         self._company_came(requirements)
