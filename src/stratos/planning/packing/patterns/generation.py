@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 from stratos.planning.packing.patterns.knapsack import Knapsacks
 from stratos.planning.packing.patterns.master import Master, MasterSolution
 from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf, Values
+from stratos.planning.packing.patterns.solver import SAFETY
 
 SMOOTHING = 0.5  # how much of the best values so far goes into those asked about
 WORTH_MORE = 1 + 1e-6  # than its price, and a pattern is of interest
+PATIENCE = 4  # rounds …
+STALLING = 0.0007  # … in which the cost falls by no more than this: what follows is not worth its time
 FAMILY = 400  # patterns in one round, at most
-SAFETY = 1 - 1e-9  # the solver's arithmetic is not exact; a bound must be
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generated:
-    patterns: list[Pattern]
+    master: Master
     solution: MasterSolution
     values: Values  # the best found: those that prove the bound
     bound_usd_per_hour: float
@@ -45,7 +47,6 @@ def generate(
     """Start from patterns that cover the pods, and from some values. Ends when the gap is closed, or nothing is new."""
     master = Master(shelf, waiting, stock)
     master.add(patterns)
-    bound, best = 0.0, values
     no_scarcity = np.zeros(len(shelf.room))
     worth = knapsacks.worth_at_most(values, waiting)
     bound, best = _bound(shelf, worth, values, waiting, stock)
@@ -53,8 +54,10 @@ def generate(
     solution = master.solve()
     if solution is None:
         return None
+    costs = [solution.cost_usd_per_hour]
     for _ in range(most_rounds):
-        if solution.cost_usd_per_hour <= bound * (1 + good_enough):
+        knapsacks.effort.spend_on_master(len(waiting), len(master.patterns))
+        if costs[-1] <= bound * (1 + good_enough) or _stalls(costs) or knapsacks.effort.is_spent:
             break
         for share in (SMOOTHING, 0.0):
             asked = share * best + (1 - share) * solution.values
@@ -68,7 +71,12 @@ def generate(
             break
         solution = master.solve()
         assert solution is not None, "more patterns cover what fewer did"
-    return Generated(master.patterns, solution, best, bound)
+        costs.append(solution.cost_usd_per_hour)
+    return Generated(master, solution, best, bound)
+
+
+def _stalls(costs: list[float]) -> bool:
+    return len(costs) > PATIENCE and costs[-1] > costs[-1 - PATIENCE] * (1 - STALLING) and costs[-1] < costs[0]
 
 
 def _family(

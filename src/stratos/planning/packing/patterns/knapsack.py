@@ -12,10 +12,14 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from stratos.planning.packing.patterns.effort import Effort
 from stratos.planning.packing.patterns.shelf import Counts, Shelf, Values
 from stratos.planning.packing.patterns.solver import quiet_solver
 
 MOST_EXCHANGES = 12  # few more follow, and each costs a look at all pairs
+FEW_PODS = 24  # on a machine: then a bad choice weighs, and good pairs are worth looking for
+PARTNERS = 48  # classes that pairs are made of
+FULL = 0.999  # of the fractional optimum: not worth any more trouble
 REFRESHED_AT_ONCE = 16
 TINY = 1e-12
 
@@ -23,7 +27,8 @@ TINY = 1e-12
 class Knapsacks:
     """One fractional knapsack a kind, made when it is first wanted and solved again as values change."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, effort: Effort) -> None:
+        self.effort = effort
         self._shelf = shelf
         self._prices = np.zeros_like(shelf.room)  # [K, R] what a unit of a resource was worth when last asked
         self._fractional: dict[int, _FractionalKnapsack] = {}
@@ -58,7 +63,8 @@ class Knapsacks:
         """A good filling of one machine: pods of each class, none of them more than ``waiting``."""
         shelf = self._shelf
         requests = shelf.demand.requests
-        taken = self._solve(kind, values, waiting)
+        self.effort.spend_on_filling(len(values))
+        taken, optimum = self._solve(kind, values, waiting)
         most = np.minimum(shelf.most[:, kind], waiting)
         classes = np.flatnonzero(most)
         # The best first: worth most for the resources it takes; of equals the larger, since small ones fill gaps.
@@ -72,15 +78,18 @@ class Knapsacks:
             taken = np.zeros_like(taken)
             left = shelf.demand.capacity[kind].copy()
         _fill_in_order(requests, most, order, taken, left)
-        if not shelf.demand.apart:
-            _exchange(requests, values, most, taken, left)
+        if shelf.demand.apart or values @ taken >= optimum * FULL:
+            return taken
+        _exchange(requests, values, most, taken, left)
+        if taken.sum() <= FEW_PODS and values @ taken < optimum * FULL:
+            _exchange_pairs(requests, values, values - shelf.weight @ self._prices[kind], most, taken, left)
         return taken
 
-    def _solve(self, kind: int, values: Values, waiting: Counts) -> Counts:
+    def _solve(self, kind: int, values: Values, waiting: Counts) -> tuple[Counts, float]:
         if kind not in self._fractional:
             self._fractional[kind] = _FractionalKnapsack(self._shelf, kind)
-        self._prices[kind], whole_pods = self._fractional[kind].solve(values, waiting)
-        return whole_pods
+        self._prices[kind], whole_pods, optimum = self._fractional[kind].solve(values, waiting)
+        return whole_pods, optimum
 
     def _bound(self, values: Values, most: NDArray[np.int64]) -> NDArray[np.float64]:
         surplus = np.maximum(values[:, None] - self._shelf.weight @ self._prices.T, 0.0)
@@ -108,8 +117,8 @@ class _FractionalKnapsack:
         self._solver: Any = quiet_solver()
         self._solver.passModel(program)
 
-    def solve(self, values: Values, waiting: Counts) -> tuple[NDArray[np.float64], Counts]:
-        """What a unit of each resource of this machine is worth, and the whole pods of the fractional filling."""
+    def solve(self, values: Values, waiting: Counts) -> tuple[NDArray[np.float64], Counts, float]:
+        """What a unit of each resource is worth, the whole pods of the fractional filling, and its value."""
         most = np.minimum(self._most, waiting[self._classes]).astype(np.float64)
         self._solver.changeColsBounds(len(self._columns), self._columns, np.zeros(len(most)), most)
         self._solver.changeColsCost(len(self._columns), self._columns, values[self._classes])
@@ -117,7 +126,8 @@ class _FractionalKnapsack:
         solution = self._solver.getSolution()
         whole_pods = np.zeros(len(values), dtype=np.int64)
         whole_pods[self._classes] = np.clip(np.floor(np.array(solution.col_value) + 1e-6), 0, most)
-        return np.maximum(np.array(solution.row_dual), 0.0), whole_pods
+        optimum = float(self._solver.getInfo().objective_function_value)
+        return np.maximum(np.array(solution.row_dual), 0.0), whole_pods, optimum
 
 
 def _without_rivals(shelf: Shelf, order: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -173,3 +183,34 @@ def _exchange(
         taken[inside[out]] -= 1
         taken[outside[into]] += 1
         left += requests[inside[out]] - requests[outside[into]]
+
+
+def _exchange_pairs(
+    requests: NDArray[np.int64],
+    values: Values,
+    gain: Values,
+    most: Counts,
+    taken: Counts,
+    left: NDArray[np.int64],
+) -> None:
+    """Give up one pod, or two of a class, for the best two that fit then. Changes ``taken`` and ``left``."""
+    for _ in range(MOST_EXCHANGES):
+        partners = np.flatnonzero(taken < most)
+        partners = partners[np.argsort(-gain[partners], kind="stable")[:PARTNERS]]
+        one, other = np.triu_indices(len(partners))
+        one, other = partners[one], partners[other]
+        inside = np.flatnonzero(taken)
+        if not inside.size or not one.size:
+            return
+        together = requests[one] + requests[other]
+        better = (values[one] + values[other])[None, :] - values[inside][:, None]
+        better[:, (one == other) & (most[one] - taken[one] < 2)] = 0.0
+        fits = (together[None, :, :] <= (left + requests[inside])[:, None, :]).all(axis=2)
+        better = np.where(fits, better, 0.0)
+        out, pair = divmod(int(better.argmax()), len(one))
+        if better[out, pair] <= TINY:
+            return
+        taken[inside[out]] -= 1
+        taken[one[pair]] += 1
+        taken[other[pair]] += 1
+        left += requests[inside[out]] - together[pair]

@@ -5,6 +5,7 @@ As a linear program it says what a pod of each class is worth (the duals); as an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf, Values
-from stratos.planning.packing.patterns.solver import quiet_solver
+from stratos.planning.packing.patterns.solver import SAFETY, quiet_solver
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +24,12 @@ class MasterSolution:
     values: Values  # [C]
     scarcity: NDArray[np.float64]  # [K] what one more machine of a limited kind would save; 0 for others
     amounts: NDArray[np.float64]  # by pattern
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WholeSolution:
+    patterns: list[Pattern]  # together they hold all pods, some perhaps twice
+    bound_usd_per_hour: float  # no whole machines of the patterns known cost less
 
 
 class Master:
@@ -49,7 +56,7 @@ class Master:
         values: list[int] = []
         added = len(self.patterns)
         for pattern in patterns:
-            name = (pattern.kind, pattern.counts.tobytes())
+            name = _name(pattern)
             if name in self._known:
                 continue
             self._known.add(name)
@@ -91,20 +98,34 @@ class Master:
             amounts=np.maximum(np.array(solution.col_value), 0.0),
         )
 
-    def solve_whole(self, *, most_nodes: int, time_limit_seconds: float) -> list[Pattern] | None:
-        """The integer program, as far as the allowance goes: machines that cover the pods, some perhaps twice."""
+    def solve_whole(
+        self, start: list[Pattern], *, most_nodes: int, relative_gap: float, time_limit_seconds: float
+    ) -> WholeSolution:
+        """The integer program, as far as the allowance goes, from an answer that is known: never a worse one."""
+        self.add(start)
         columns = len(self.patterns)
         self._solver.changeColsIntegrality(
             columns, np.arange(columns, dtype=np.int32), np.full(columns, highspy.HighsVarType.kInteger)
         )
+        known = highspy.HighsSolution()
+        number = Counter(_name(pattern) for pattern in start)
+        known.col_value = [float(number[_name(pattern)]) for pattern in self.patterns]
+        self._solver.setSolution(known)
         for name, value in (
             ("mip_max_nodes", most_nodes),
+            ("mip_rel_gap", relative_gap),
             ("time_limit", time_limit_seconds),
-            ("mip_rel_gap", 0.0005),
         ):
             self._solver.setOptionValue(name, value)
         self._solver.run()
-        if self._solver.getInfo().primal_solution_status != 2:  # a feasible point was found
-            return None
+        info = self._solver.getInfo()
+        bound = max(0.0, float(info.mip_dual_bound)) * SAFETY
+        if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible.value:
+            return WholeSolution(start, bound)
         amounts = np.rint(np.array(self._solver.getSolution().col_value)).astype(int)
-        return [pattern for pattern, n in zip(self.patterns, amounts.tolist(), strict=True) for _ in range(n)]
+        chosen = [pattern for pattern, n in zip(self.patterns, amounts.tolist(), strict=True) for _ in range(n)]
+        return WholeSolution(min(chosen, start, key=self._shelf.cost), bound)
+
+
+def _name(pattern: Pattern) -> tuple[int, bytes]:
+    return pattern.kind, pattern.counts.tobytes()

@@ -16,6 +16,7 @@ from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf
 
 SETTLED_AT_ONCE = 0.3  # of what is left, by value
 ROUNDS_IN_BETWEEN = 4
+FINISHED_BELOW = 0.1  # of all pods, by value: what is left is also tried one by one
 BEARABLE_LOSS = 0.005  # of a machine's price that its pods are not worth
 WORTH_KEEPING = 0.9  # of its price that a clipped pattern must still hold to be kept
 
@@ -26,10 +27,15 @@ def round_to_machines(
     waiting, stock = waiting.copy(), stock.copy()
     settled: list[Pattern] = []
     best: list[Pattern] | None = None
+    total = float(generated.values @ waiting)
     while waiting.any():
-        rest = one_by_one(shelf, knapsacks, generated.values, waiting, stock)
+        rest: list[Pattern] | None = None
+        if float(generated.values @ waiting) < FINISHED_BELOW * total or knapsacks.effort.is_spent:
+            rest = one_by_one(shelf, knapsacks, generated.values, waiting, stock)
         if rest is not None and (best is None or shelf.cost(settled + rest) < shelf.cost(best)):
             best = settled + rest
+        if knapsacks.effort.is_spent:
+            return best
         news = _settle(shelf, generated, waiting, stock)
         settled.extend(news)
         if not waiting.any():
@@ -62,7 +68,7 @@ def _settle(shelf: Shelf, generated: Generated, waiting: Counts, stock: NDArray[
     for i in np.argsort(-amounts, kind="stable").tolist():
         if amounts[i] <= 0 or (taken and worth >= enough):
             break
-        pattern = generated.patterns[i]
+        pattern = generated.master.patterns[i]
         counts = np.minimum(pattern.counts, waiting)
         if stock[pattern.kind] == 0 or not counts.any():
             continue
@@ -84,7 +90,7 @@ def _clipped(shelf: Shelf, generated: Generated, waiting: Counts) -> list[Patter
     """The patterns as far as they can still be filled; the ones in use always, others only when that is nearly all."""
     kept = []
     price = shelf.demand.price_usd_per_hour
-    for pattern, amount in zip(generated.patterns, generated.solution.amounts.tolist(), strict=True):
+    for pattern, amount in zip(generated.master.patterns, generated.solution.amounts.tolist(), strict=True):
         counts = np.minimum(pattern.counts, waiting)
         if counts.any() and (amount > 0 or float(generated.values @ counts) >= WORTH_KEEPING * price[pattern.kind]):
             kept.append(Pattern(pattern.kind, counts))

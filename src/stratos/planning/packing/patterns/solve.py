@@ -1,4 +1,4 @@
-"""The story of a near-optimal mix: make the question small, prove a bound, generate patterns, round, repair, check."""
+"""The door to patterns: make the question small, list or generate patterns, and trust nothing that was not checked."""
 
 from __future__ import annotations
 
@@ -7,60 +7,37 @@ from collections import Counter
 import numpy as np
 
 from stratos.planning.packing.demand import Demand, Machine, PatternAnswer
-from stratos.planning.packing.patterns.blend import blend_of
-from stratos.planning.packing.patterns.construct import follow_blend
-from stratos.planning.packing.patterns.generation import generate
-from stratos.planning.packing.patterns.knapsack import Knapsacks
+from stratos.planning.packing.patterns.effort import Effort
+from stratos.planning.packing.patterns.exact import solve_exactly
 from stratos.planning.packing.patterns.reduction import reduce_demand
-from stratos.planning.packing.patterns.rounding import round_to_machines
-from stratos.planning.packing.patterns.shelf import Pattern, Shelf, shelf_of
-
-GOOD_ENOUGH = 0.003
+from stratos.planning.packing.patterns.repair import repair
+from stratos.planning.packing.patterns.search import search
+from stratos.planning.packing.patterns.shelf import Pattern, shelf_of
 
 
 def solve_patterns(demand: Demand, start: tuple[Machine, ...], *, allowance_seconds: float = 8.0) -> PatternAnswer:
     """Improve on ``start``, which holds all the pods, and say what no mix of machines can undercut.
 
-    The same question has the same answer: the work done is counted, not timed. ``allowance_seconds`` is what the
-    integer program at the end may take, should it be slow.
+    The same question has the same answer, whatever the machine: work is counted, and ``allowance_seconds`` is turned
+    into an amount of it. Only an integer program that exceeds the allowance all by itself is stopped by time.
     """
+    if not holds(demand, start):
+        raise ValueError("the machines to start from do not hold all pods within the rules")
+    start_cost = _cost(demand, start)
     reduction = reduce_demand(demand)
     shelf = shelf_of(reduction.demand)
-    start_cost = float(demand.price_usd_per_hour[[machine.kind for machine in start]].sum())
     known = [_pattern(machine, len(shelf.demand.pods)) for machine in reduction.shrink(start)]
-    patterns, bound = _search(shelf, known)
-    machines = reduction.expand(_machines(patterns, shelf))
-    cost = float(demand.price_usd_per_hour[[machine.kind for machine in machines]].sum())
-    if cost >= start_cost or not holds(demand, machines):
-        machines, cost = tuple(start), start_cost
-    return PatternAnswer(machines, cost, min(bound, cost))
-
-
-def _search(shelf: Shelf, known: list[Pattern]) -> tuple[list[Pattern], float]:
-    waiting, stock = shelf.demand.pods, shelf.demand.limit
-    knapsacks = Knapsacks(shelf)
-    blend = blend_of(shelf, waiting, stock)
-    assert blend is not None, "a start that holds all pods shows that they can be held"
-    best = known
-    followed = follow_blend(shelf, knapsacks, waiting, stock)
-    if followed is not None and shelf.cost(followed) < shelf.cost(best):
-        best = followed
-    generated = generate(
-        shelf,
-        knapsacks,
-        waiting,
-        stock,
-        patterns=[*known, *best],
-        values=blend.values,
-        most_rounds=40,
-        good_enough=GOOD_ENOUGH,
-    )
-    assert generated is not None
-    if shelf.cost(best) > generated.bound_usd_per_hour * (1 + GOOD_ENOUGH):
-        rounded = round_to_machines(shelf, knapsacks, generated, waiting, stock)
-        if rounded is not None and shelf.cost(rounded) < shelf.cost(best):
-            best = rounded
-    return best, generated.bound_usd_per_hour
+    if not known:
+        return PatternAnswer((), start_cost, 0.0)
+    found = solve_exactly(shelf, known, time_limit_seconds=allowance_seconds)
+    report = "every pattern there is was listed" if found is not None else "patterns were generated as they were needed"
+    if found is None:
+        found = search(shelf, known, Effort(allowance_seconds), time_limit_seconds=allowance_seconds)
+    machines = reduction.expand([_machine(pattern) for pattern in repair(shelf, found.patterns)])
+    if _cost(demand, machines) >= start_cost or not holds(demand, machines):
+        machines = tuple(start)
+    cost = _cost(demand, machines)
+    return PatternAnswer(machines, cost, min(found.bound_usd_per_hour, cost), (report,))
 
 
 def _pattern(machine: Machine, classes: int) -> Pattern:
@@ -70,26 +47,19 @@ def _pattern(machine: Machine, classes: int) -> Pattern:
     return Pattern(machine.kind, counts)
 
 
-def _machines(patterns: list[Pattern], shelf: Shelf) -> list[Machine]:
-    """Patterns may cover more pods than there are: what is too much is left out, and a machine left empty too."""
-    waiting = shelf.demand.pods.copy()
-    machines = []
-    for pattern in patterns:
-        counts = np.minimum(pattern.counts, waiting)
-        waiting -= counts
-        held = np.flatnonzero(counts)
-        if held.size:
-            machines.append(Machine(pattern.kind, tuple((int(c), int(counts[c])) for c in held)))
-    return machines
+def _machine(pattern: Pattern) -> Machine:
+    return Machine(pattern.kind, tuple((int(c), int(pattern.counts[c])) for c in np.flatnonzero(pattern.counts)))
+
+
+def _cost(demand: Demand, machines: tuple[Machine, ...]) -> float:
+    return float(demand.price_usd_per_hour[[machine.kind for machine in machines]].sum())
 
 
 def holds(demand: Demand, machines: tuple[Machine, ...]) -> bool:
     """Whether these machines exist, hold every pod exactly once, and keep every rule."""
     placed = np.zeros_like(demand.pods)
     for machine in machines:
-        counts = np.zeros_like(demand.pods)
-        for c, pods in machine.counts:
-            counts[c] = pods
+        counts = _pattern(machine, len(demand.pods)).counts
         used = counts > 0
         if (
             not demand.allowed[used, machine.kind].all()

@@ -6,6 +6,8 @@ from typing import Any
 
 import highspy
 
+SAFETY = 1 - 1e-9  # the solver's arithmetic is not exact; a bound must be
+
 
 def quiet_solver(**options: bool | int | float | str) -> Any:
     """A solver that prints nothing and runs on one thread."""

@@ -1,0 +1,53 @@
+"""A near-optimal mix where there are too many patterns to list: blend, generate, round, repair."""
+
+from __future__ import annotations
+
+from stratos.planning.packing.patterns.blend import blend_of
+from stratos.planning.packing.patterns.construct import follow_blend
+from stratos.planning.packing.patterns.effort import Effort
+from stratos.planning.packing.patterns.generation import generate
+from stratos.planning.packing.patterns.knapsack import Knapsacks
+from stratos.planning.packing.patterns.master import WholeSolution
+from stratos.planning.packing.patterns.repair import repair
+from stratos.planning.packing.patterns.rounding import round_to_machines
+from stratos.planning.packing.patterns.shelf import Pattern, Shelf
+
+GOOD_ENOUGH = 0.003  # a gap below which further work is not worth anybody's time
+MOST_ROUNDS = 60
+FEW_MACHINES = 12  # then one machine more or less is far from the fractional mix: let the integer program choose
+
+
+def search(shelf: Shelf, start: list[Pattern], effort: Effort, *, time_limit_seconds: float) -> WholeSolution:
+    """No worse than ``start``, which holds all pods."""
+    waiting, stock = shelf.demand.pods, shelf.demand.limit
+    knapsacks = Knapsacks(shelf, effort)
+    blend = blend_of(shelf, waiting, stock)
+    if blend is None:
+        return WholeSolution(start, 0.0)  # what holds whole pods holds pieces of them: the solver lost its footing
+    best = repair(shelf, start)
+    followed = follow_blend(shelf, knapsacks, waiting, stock)
+    if followed is not None:
+        best = min(best, repair(shelf, followed), key=shelf.cost)
+    generated = generate(
+        shelf,
+        knapsacks,
+        waiting,
+        stock,
+        patterns=[*start, *best],
+        values=blend.values,
+        most_rounds=MOST_ROUNDS,
+        good_enough=GOOD_ENOUGH,
+    )
+    if generated is None:
+        return WholeSolution(best, 0.0)
+    enough = generated.bound_usd_per_hour * (1 + GOOD_ENOUGH)
+    if shelf.cost(best) > enough:
+        rounded = round_to_machines(shelf, knapsacks, generated, waiting, stock)
+        if rounded is not None:
+            best = min(best, repair(shelf, rounded), key=shelf.cost)
+    if shelf.cost(best) > enough and len(best) <= FEW_MACHINES:
+        whole = generated.master.solve_whole(
+            best, most_nodes=500, relative_gap=GOOD_ENOUGH, time_limit_seconds=time_limit_seconds
+        )
+        best = min(best, repair(shelf, whole.patterns), key=shelf.cost)
+    return WholeSolution(best, generated.bound_usd_per_hour)
