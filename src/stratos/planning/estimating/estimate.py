@@ -23,7 +23,8 @@ from stratos.planning.estimating.answer import CloudEstimate, GroupEstimate, Run
 from stratos.planning.estimating.workloads import PodGroup, Workload
 from stratos.planning.packing.problem import Candidate, PlannedMachine, Relaxation, Unplaced
 from stratos.planning.provisioning.asks import PodAsks
-from stratos.planning.provisioning.strategies import BIN_SELECTION, Group, choose_machines, is_selected, kinds
+from stratos.planning.provisioning.candidates import kinds
+from stratos.planning.provisioning.strategies import BIN_SELECTION, Group, choose_machines, is_selected
 from stratos.planning.scheduling.daemons import compile_daemons
 from stratos.planning.scheduling.rules import reject_by_rules
 from stratos.snapshot.provisioning import LaunchGround

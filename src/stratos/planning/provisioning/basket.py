@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from stratos.apis import labels
 from stratos.planning.packing.pack import Effort, pack
@@ -123,10 +124,12 @@ class Basket:
         share: str,
         sees: Callable[[NodeDescription], bool],
     ) -> Packing:
-        there = [node if sees(node.description) else closed(node) for node in self._existing]
-        for machine in self.machines.values():
-            node = machine.as_existing()
-            there.append(node if machine.share == share and sees(node.description) else closed(node))
+        there = [node for node in self._existing if sees(node.description)]
+        nodes = [(machine.share == share, machine.as_existing()) for machine in self.machines.values()]
+        there += [node for is_shared, node in nodes if is_shared and sees(node.description)]
+        if self._looks_around(pods):
+            there += [closed(node) for node in self._existing if not sees(node.description)]
+            there += [closed(node) for is_shared, node in nodes if not (is_shared and sees(node.description))]
         return pack(
             PackingProblem(
                 pods=tuple(pod.to_place for pod in pods),
@@ -137,6 +140,14 @@ class Basket:
             effort=self._effort,
             allowance_seconds=self._allowance_seconds,
         )
+
+    def _looks_around(self, pods: Sequence[PodAsks]) -> bool:
+        """Whether pods on nodes that are closed to these matter to them."""
+        if any(pod.requirements.looks_at_other_pods for pod in pods):
+            return True
+        there = (placed for node in self._existing for placed in node.pods)
+        chosen = (placed for machine in self.machines.values() for placed in machine.pods)
+        return any(placed.requirements.anti_affinity for placed in chain(there, chosen))
 
     def _still_to_be_had(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         left = []

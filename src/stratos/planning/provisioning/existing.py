@@ -119,17 +119,23 @@ def _keep(
         for resource, amount in pod.requirements.requests:
             free[resource] = free.get(resource, 0) - amount
     kept = []
-    for key in sorted(claim.spec.decision.pods if claim.spec.decision else ()):
-        asks = waiting.get(key)
-        if asks is None or key in promised:
-            continue
-        requests = asks.requirements.requests
-        if all(amount <= free.get(resource, 0) for resource, amount in requests):
-            for resource, amount in requests:
-                free[resource] -= amount
-            kept.append(PlacedPod(key, asks.requirements))
-            promised[key] = node.description.name
+    for named in sorted(claim.spec.decision.pods if claim.spec.decision else ()):
+        for asks in _meant(named, waiting):
+            requests = asks.requirements.requests
+            if asks.key not in promised and all(amount <= free.get(resource, 0) for resource, amount in requests):
+                for resource, amount in requests:
+                    free[resource] -= amount
+                kept.append(PlacedPod(asks.key, asks.requirements))
+                promised[asks.key] = node.description.name
+                break
     return replace(node, pods=(*node.pods, *kept))
+
+
+def _meant(named: str, waiting: Mapping[str, PodAsks]) -> list[PodAsks]:
+    """The pod of that name. ``default/web-*`` is one pod of workload web that had no name yet, whichever it is."""
+    if named.endswith("*"):
+        return [waiting[key] for key in sorted(waiting) if key.startswith(named.removesuffix("*"))]
+    return [waiting[named]] if named in waiting else []
 
 
 def _describe(node: Node, *, leaving: bool) -> NodeDescription:

@@ -12,14 +12,14 @@ annotations decide about spot and on-demand; the template's terms are for pods t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from stratos.apis import labels
 from stratos.apis.nodetemplate import BinPacking, BinSelection, NodeTemplate
 from stratos.base.quantity import millis, units
 from stratos.catalog.catalog import Catalog
-from stratos.catalog.instance_type import CapacityType, InstanceType
+from stratos.catalog.instance_type import InstanceType
 from stratos.planning.packing.pack import Effort
 from stratos.planning.packing.problem import Candidate, ExistingNode, Packing, PlannedMachine
 from stratos.planning.provisioning.annotations import NO_WISHES, Wishes
@@ -59,10 +59,19 @@ class Shelf:
     ground: LaunchGround
     daemons: Daemons = ()
     held_back: Callable[[Candidates], Candidates] | None = None  # takes away what is backed off
+    _known: dict[tuple[Wishes, bool], Candidates] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def candidates(self, wishes: Wishes = NO_WISHES, *, any_terms: bool = False) -> Candidates:
+        known = self._known.get((wishes, any_terms))
+        if known is None:
+            known = self._known[wishes, any_terms] = self._find(wishes, any_terms=any_terms)
+        return known
+
+    def _find(self, wishes: Wishes, *, any_terms: bool) -> Candidates:
+        if wishes != NO_WISHES:
+            return self.candidates(any_terms=any_terms).narrowed(wishes)
         found = candidates_of(self.template, self.catalog, self.ground, self.daemons, any_terms=any_terms)
-        return (self.held_back(found) if self.held_back is not None else found).narrowed(wishes)
+        return self.held_back(found) if self.held_back is not None else found
 
 
 def choose_machines(
@@ -204,9 +213,9 @@ def _fill_kind_by_kind(
     def place(some: list[PodAsks], stage: Sequence[Candidate]) -> list[PodAsks]:
         return basket.place(some, stage, filled, packing=strategy, share=share, sees=sees)
 
-    for stage in candidates.stages:
+    for stage in candidates.kinds:
         futile = 0
-        for kind in kinds(stage):
+        for kind in stage:
             fitting = [pod for pod in left if any(fits(pod, candidate) for candidate in kind)]
             if not fitting:
                 continue
@@ -222,14 +231,6 @@ def _fill_kind_by_kind(
 
 
 _FUTILE = 3  # kinds that held no pod although each of them would fit: it is not the kind that keeps them off
-
-
-def kinds(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """A type under one kind of terms, in all zones; the cheapest first, as the candidates come."""
-    found: dict[tuple[str, CapacityType], list[Candidate]] = {}
-    for candidate in candidates:
-        found.setdefault((candidate.offering.instance_type, candidate.offering.capacity_type), []).append(candidate)
-    return sorted(found.values(), key=lambda kind: by_price(kind[0]))
 
 
 def fits(pod: PodAsks, candidate: Candidate) -> bool:
