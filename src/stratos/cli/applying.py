@@ -27,17 +27,21 @@ class Refused:
     error: StratosError  # it names the manifest's file and place, and the fields
 
 
-async def apply_manifests(client: Client, manifests: Sequence[Manifest]) -> tuple[Applied, ...]:
+async def apply_manifests(
+    client: Client, manifests: Sequence[Manifest], *, dry_run: bool = False
+) -> tuple[Applied, ...]:
     """Apply them in order, on the server's side. Stops at the first that is refused; those before it stay applied."""
     done = []
-    async for outcome in apply_each(client, manifests):
+    async for outcome in apply_each(client, manifests, dry_run=dry_run):
         if isinstance(outcome, Refused):
             raise outcome.error
         done.append(outcome)
     return tuple(done)
 
 
-async def apply_each(client: Client, manifests: Sequence[Manifest]) -> AsyncIterator[Applied | Refused]:
+async def apply_each(
+    client: Client, manifests: Sequence[Manifest], *, dry_run: bool = False
+) -> AsyncIterator[Applied | Refused]:
     """Apply them in order, and tell of each as soon as it is known; one that is refused does not hold up the others."""
     served = await served_kinds(client)
     for manifest in manifests:
@@ -49,7 +53,8 @@ async def apply_each(client: Client, manifests: Sequence[Manifest]) -> AsyncIter
             yield Refused(manifest, _unknown_kind(manifest))
             continue
         try:
-            applied = await client.apply(kind, _placed(kind, manifest), field_manager=FIELD_MANAGER, force=True)
+            placed = _placed(kind, manifest)
+            applied = await client.apply(kind, placed, field_manager=FIELD_MANAGER, force=True, dry_run=dry_run)
         except StratosError as error:
             yield Refused(manifest, _refusal(manifest, error))
         else:

@@ -16,19 +16,19 @@ from stratos.apis.meta import Kind, KubeObject, Struct
 from stratos.apis.nodepool import NODE_POOL
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from stratos.base.clock import Clock
-from stratos.base.errors import Invalid, NotFound, StratosError, Unavailable
+from stratos.base.errors import Invalid, NotFound, StratosError
 from stratos.cli.connect import connected, needing_pools, set_watch
 from stratos.cli.explaining.node import tell_node, tell_unmanaged_node
 from stratos.cli.explaining.pod import tell_pod
 from stratos.cli.explaining.pool import tell_pool
 from stratos.cli.explaining.scene import Scene
 from stratos.cli.explaining.story import Story
+from stratos.cli.following import followed
 from stratos.controllers.pools.look import Lookout
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
 from stratos.wiring.lookout import outside_lookout
 
-_LOOK_SECONDS = 60.0
 _NAMES_SHOWN = 5
 
 _KINDS = {
@@ -148,22 +148,8 @@ async def _looking(client: Client, clock: Clock) -> AsyncIterator[Lookout]:
         await client.list(NODE_POOL, limit=1)
     manager = Manager(client, rng=random.Random())
     lookout = outside_lookout(manager, clock=clock)
-    following = asyncio.create_task(manager.run(), name="lookout")
-    synced = asyncio.create_task(manager.wait_synced(), name="lookout sync")
-    try:
-        await asyncio.wait({following, synced}, timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if following.done():
-            following.result()
-        if not synced.done():
-            raise Unavailable(
-                f"the cluster could not be read within {_LOOK_SECONDS:g} s",
-                hint="check that you may list and watch pods, nodes, daemonsets, namespaces and all of stratos.sh",
-            )
+    async with followed(manager):
         yield lookout
-    finally:
-        for task in (synced, following):
-            task.cancel()
-        await asyncio.wait({synced, following})
 
 
 async def _events_of(client: Client, kind: str, obj: KubeObject) -> tuple[Event, ...]:

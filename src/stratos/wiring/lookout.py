@@ -1,12 +1,16 @@
-"""Looking at a cluster's pools from outside, exactly as the pool loop does from inside."""
+"""Looking at a cluster from outside, exactly as the loops do from inside."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 
 from stratos.base.clock import Clock
-from stratos.catalog.catalog import load_catalog
+from stratos.catalog.catalog import Catalog, load_catalog
+from stratos.controllers.disruption.look import Lookout as DisruptionLookout
 from stratos.controllers.pools.look import Lookout
+from stratos.controllers.provisioning.look import ClusterLimits
+from stratos.controllers.provisioning.look import Lookout as ProvisioningLookout
 from stratos.kube.controller import Manager
 from stratos.providers.simulated.cloud import SimulatedCloud
 
@@ -18,3 +22,22 @@ def outside_lookout(manager: Manager, *, clock: Clock) -> Lookout:
     catalog = load_catalog("aws", _REGION)
     provider = SimulatedCloud(catalog, clock=clock, rng=random.Random(0))  # asked for the shapes of machines alone
     return Lookout(manager, provider, clock=clock, rests_until=lambda pool: None)
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideView:
+    """What decides about pods and machines: the pools, which come first, templates, and what keeps pods in number."""
+
+    pools: Lookout
+    templates: ProvisioningLookout
+    disruption: DisruptionLookout
+
+
+def outside_view(manager: Manager, catalog: Catalog, *, clock: Clock) -> OutsideView:
+    """Its caches are the manager's. Limits of the whole cluster only its own loops know."""
+    provider = SimulatedCloud(catalog, clock=clock, rng=random.Random(0))  # asked for the shapes of machines alone
+    pools = Lookout(manager, provider, clock=clock, rests_until=lambda pool: None)
+    templates = ProvisioningLookout(
+        manager, provider, clock=clock, limits=ClusterLimits(), served_by_pools=pools.at_hand
+    )
+    return OutsideView(pools, templates, DisruptionLookout(manager, templates.look))

@@ -28,6 +28,7 @@ class PodGroup:
     """So many pods of one template."""
 
     asks: PodAsks  # of each of them; the key is that of its workload and its part
+    pod: Pod  # as it is written, with all that was assumed away from what it asks
     pods: int
     part: str = ""  # which part of its workload, where it has several: head, a worker group, leader …
 
@@ -57,6 +58,10 @@ class _Part:
     pods: int
     name: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.path}." if self.path else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +117,9 @@ def read_workload(obj: Mapping[str, Any]) -> Workload | None:
     groups, notes = [], [note for part in parts for note in part.notes]
     for part in parts:
         if part.pods:
-            asks, assumed = _asks(part, namespace, f"{name}-{part.name}" if part.name else name)
-            groups.append(PodGroup(asks, part.pods, part.name))
+            pod = _pod(part, namespace, f"{name}-{part.name}" if part.name else name)
+            asks, assumed = _asks(part, pod)
+            groups.append(PodGroup(asks, pod, part.pods, part.name))
             notes += [note for note in assumed if note not in notes]
     if not groups:
         notes.append("it asks for no pods")
@@ -251,15 +257,13 @@ _READERS: Mapping[tuple[str, str], Callable[[_Place], Iterator[_Part]]] = {
 # Pods
 
 
-def _asks(part: _Part, namespace: str, name: str) -> tuple[PodAsks, tuple[str, ...]]:
-    """What each pod of the template asks for, and what was assumed about the nodes."""
+def _pod(part: _Part, namespace: str, name: str) -> Pod:
     if part.pods > MOST_PODS:
         raise Invalid(
             f"it asks for {part.pods:,} pods; an estimate takes {MOST_PODS:,} of one manifest at most",
             hint="estimate a part of them, and multiply",
         )
-    template = _mapping(part.template, part.path)
-    prefix = f"{part.path}." if part.path else ""
+    template, prefix = _mapping(part.template, part.path), part.prefix
     if not _mapping(template.get("spec"), f"{prefix}spec").get("containers"):
         raise Invalid(f"{prefix}spec.containers: it has none", hint="a pod runs at least one container")
     try:
@@ -268,12 +272,17 @@ def _asks(part: _Part, namespace: str, name: str) -> tuple[PodAsks, tuple[str, .
         problem, _, place = str(error).partition(" - at `$")
         raise Invalid(f"{prefix}{place.strip('.`')}: {problem}") from error
     metadata = msgspec.structs.replace(pod.metadata, namespace=namespace, name=name)
-    pod, notes = assume_labels(msgspec.structs.replace(pod, metadata=metadata))
+    return msgspec.structs.replace(pod, metadata=metadata)
+
+
+def _asks(part: _Part, pod: Pod) -> tuple[PodAsks, tuple[str, ...]]:
+    """What each pod of the template asks for, and what was assumed about the nodes."""
+    pod, notes = assume_labels(pod)
     try:
         _refuse_less_than_nothing(pod)
         return asks_of(pod), notes
     except Invalid as error:
-        raise Invalid(f"{prefix}{error.message}", hint=error.hint) from error
+        raise Invalid(f"{part.prefix}{error.message}", hint=error.hint) from error
 
 
 def _refuse_less_than_nothing(pod: Pod) -> None:
@@ -284,7 +293,8 @@ def _refuse_less_than_nothing(pod: Pod) -> None:
 
 def _daemon_set(obj: Mapping[str, Any], namespace: str) -> DaemonSet:
     """Checked as other pods are, for whoever reads DaemonSets later leaves out those that make no sense."""
-    _asks(_Place("", obj).at("spec").part(1), namespace, "")
+    part = _Place("", obj).at("spec").part(1)
+    _asks(part, _pod(part, namespace, ""))
     daemon_set = msgspec.convert(dict(obj), DaemonSet)
     return msgspec.structs.replace(
         daemon_set, metadata=msgspec.structs.replace(daemon_set.metadata, namespace=namespace)
