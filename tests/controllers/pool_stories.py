@@ -141,7 +141,7 @@ class Story:
 
     # Waiting
 
-    async def wait(self, holds: Callable[[], Awaitable[bool]], within: float = 3600.0) -> float:
+    async def wait(self, holds: Callable[[], Awaitable[bool]], within: float = 3600.0, *, every: float = 0.1) -> float:
         """How long it took until ``holds``, in seconds."""
         started = self.now
         async with asyncio.timeout(within):
@@ -151,7 +151,7 @@ class Story:
                         return (self.now - started).total_seconds()
                 except NotFound:
                     pass
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(every)
 
     async def wait_pool(self, holds: Callable[[NodePool], bool], name: str = "ci", within: float = 3600.0) -> float:
         async def asked() -> bool:

@@ -60,13 +60,13 @@ async def pods(story: Story) -> list[Pod]:
     return [pod async for pod in story.client.list_all(POD)]
 
 
-async def wait_running(story: Story, number: int, within: float = 900.0) -> float:
+async def wait_running(story: Story, number: int, within: float = 900.0, *, every: float = 0.5) -> float:
     """How long it took until so many pods ran."""
 
     async def all_run() -> bool:
         return sum(pod.status.phase == "Running" for pod in await pods(story)) == number
 
-    return await story.wait(all_run, within)
+    return await story.wait(all_run, within, every=every)
 
 
 async def pod_events(story: Story, reason: str) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from stratos.apiserver.storage.contract import Storage
 from stratos.base.clock import Clock
 from stratos.base.ids import IdSource, SeededIds
 from stratos.catalog.catalog import Catalog, load_catalog
+from stratos.controllers.provisioning import ProvisioningSettings
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
 from stratos.kube.transport import Transport
@@ -49,6 +50,7 @@ class ClusterOptions:
     cloud: CloudOptions = field(default_factory=CloudOptions)
     kubelets: KubeletOptions = field(default_factory=KubeletOptions)
     registry: ImageRegistry = field(default_factory=ImageRegistry)
+    provisioning: ProvisioningSettings = field(default_factory=ProvisioningSettings)
     root_certificate_pem: str = ""
 
 
@@ -202,7 +204,7 @@ class Cluster:
         add_controllers(
             manager,
             self._in_front_of_cloud(self.cloud),
-            ControllerSettings(cluster_name=self.options.cluster_name),
+            ControllerSettings(cluster_name=self.options.cluster_name, provisioning=self.options.provisioning),
             clock=self._clock,
             ids=SeededIds(self._chance()),
             rng=chance,

@@ -28,6 +28,7 @@ from stratos.apiserver.storage.sqlite import open_sqlite
 from stratos.base.clock import Clock
 from stratos.base.errors import Conflict, Invalid
 from stratos.base.ids import SeededIds
+from stratos.controllers.provisioning import ProvisioningSettings, plan_aside
 from stratos.providers.simulated.cloud import CallMoment, FaultHook, SimulatedCloud
 from stratos.wiring.api import ApiSecrets
 from stratos.wiring.clock import HurriedClock, SystemClock
@@ -81,6 +82,7 @@ async def _kept_cluster(
             catalog=sold,
             root_certificate_pem=authority.certificate_pem,
             kubelets=KubeletOptions(tells_events=True),
+            provisioning=ProvisioningSettings(planner=plan_aside),
         ),
         secrets=ApiSecrets(authority.certificate_pem, certificates.service_account_key(), SystemClock()),
         webhook_caller=webhooks,

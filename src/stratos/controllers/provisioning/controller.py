@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -48,9 +48,23 @@ LONGEST_WAIT_SECONDS = 1.0
 log = get_logger(__name__)
 
 
+Planner = Callable[[ProvisioningSnapshot], Awaitable[ProvisioningPlan]]
+
+
+async def plan_in_place(look: ProvisioningSnapshot) -> ProvisioningPlan:
+    """While it plans nothing else happens, as suits virtual time."""
+    return plan_provisioning(look)
+
+
+async def plan_aside(look: ProvisioningSnapshot) -> ProvisioningPlan:
+    """In a thread: a plan for many pods takes seconds, and starts of machines must not wait for it."""
+    return await asyncio.to_thread(plan_provisioning, look)
+
+
 @dataclass(frozen=True, slots=True)
 class ProvisioningSettings:
     limits: ClusterLimits = field(default_factory=ClusterLimits)
+    planner: Planner = plan_in_place
 
 
 def provisioning_controller(
@@ -67,11 +81,11 @@ def provisioning_controller(
     controller_metrics: ControllerMetrics | None = None,
 ) -> Controller:
     """Make the loop, and the one for templates, and add them to ``manager``. ``provider`` is asked for its catalog."""
-    limits = (settings or ProvisioningSettings()).limits
-    seen = Lookout(manager, provider, clock=clock, limits=limits, served_by_pools=served_by_pools)
+    settings = settings or ProvisioningSettings()
+    seen = Lookout(manager, provider, clock=clock, limits=settings.limits, served_by_pools=served_by_pools)
     metrics = ProvisioningMetrics(registry)
     writes = ClaimWrites(manager.client, seen.claims, ids)
-    provisioning = _Provisioning(manager, seen, writes, recorder, clock=clock, metrics=metrics)
+    provisioning = _Provisioning(manager, seen, writes, recorder, settings.planner, clock=clock, metrics=metrics)
     controller = Controller(
         "provisioning", provisioning.reconcile, clock=clock, rng=rng, workers=1, metrics=controller_metrics
     )
@@ -98,6 +112,7 @@ class _Provisioning:
         seen: Lookout,
         writes: ClaimWrites,
         recorder: EventRecorder,
+        planner: Planner,
         *,
         clock: Clock,
         metrics: ProvisioningMetrics,
@@ -106,6 +121,7 @@ class _Provisioning:
         self._seen = seen
         self._writes = writes
         self._recorder = recorder
+        self._planner = planner
         self._clock = clock
         self._metrics = metrics
         self._last_came_at = float("-inf")
@@ -162,7 +178,7 @@ class _Provisioning:
         await self._wait_for_a_pause()
         started = self._clock.monotonic()
         look = self._seen.look()
-        plan = plan_provisioning(look)
+        plan = await self._planner(look)
         await self._carry_out(look, plan)
         self._metrics.planned(plan, self._clock.monotonic() - started)
         due = [*_settling(look), *([plan.look_again_at] if plan.look_again_at is not None else [])]
