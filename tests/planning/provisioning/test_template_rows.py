@@ -7,12 +7,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stratos.apis.nodeclaim import NodeClaim
 from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
 from stratos.catalog.catalog import load_catalog
 from stratos.planning.packing.pack import Effort
+from stratos.planning.packing.problem import Packing
 from stratos.planning.provisioning import plan_provisioning
 from stratos.planning.provisioning.asks import asks_of
 from stratos.planning.provisioning.candidates import candidates_of
@@ -52,13 +55,6 @@ def planned(template: NodeTemplate, waiting: Sequence[Pod], *, claims: Sequence[
 
 def matches(**constraints: Any) -> list[str]:
     return sorted(candidates_of(a_template(constraints=constraints), GPU_SHOP, GROUND).types)
-
-
-def test_d03_excluded_families_and_a_gpu_maker_leave_five_types() -> None:
-    """The founding text's own example: no p4d, p3d, p2, and NVIDIA."""
-    constraints = {"instanceFamilies": {"exclude": ["p4d", "p3dn", "p2"]}, "gpu": {"manufacturers": ["NVIDIA"]}}
-
-    assert matches(**constraints) == ["g3.4xlarge", "g4dn.xlarge", "g5.xlarge", "g6.xlarge", "p3.2xlarge"]
 
 
 @pytest.mark.parametrize(
@@ -223,3 +219,46 @@ def test_the_record_of_a_machine_says_why_it_and_no_other() -> None:
         "p2.xlarge (on-demand): $0.3740/h more",
         "1 type: constraints.minCpu",
     )
+
+
+MIXED_SHOP = a_shop(
+    (a_type("t3a.small", 2, 2, burstable=True), 0.0188),
+    (a_type("c6a.large", 2, 4), 0.0765, 0.03),
+    (a_type("c6a.4xlarge", 16, 32), 0.612, 0.2),
+    (a_type("m6a.xlarge", 4, 16), 0.173, 0.07),
+    (a_type("r6a.2xlarge", 8, 64), 0.4536, 0.15),
+)
+_CONSTRAINTS: dict[str, Any] = {
+    "minCpu": 4,
+    "burstableInstances": "disabled",
+    "maxMemory": 32 * 1024,
+    "instanceFamilies": {"exclude": ["c6a"]},
+    "azs": ["r-a"],
+}
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    asked=st.lists(
+        st.tuples(st.sampled_from(["250m", "900m", "1500m"]), st.sampled_from(["512Mi", "2Gi", "6Gi"])),
+        min_size=1,
+        max_size=12,
+    ),
+    stated=st.sets(st.sampled_from(sorted(_CONSTRAINTS)), min_size=1),
+)
+def test_d04_leaving_out_a_constraint_never_costs_more_than_the_gap_that_is_told(
+    asked: list[tuple[str, str]], stated: set[str]
+) -> None:
+    """The fewer constraints the cheaper: exactly so for the best answer, and within its gap for ours."""
+    pods = [asks_of(a_waiting_pod(f"p{n}", cpu=cpu, memory=memory)) for n, (cpu, memory) in enumerate(asked)]
+
+    def packed(names: set[str]) -> Packing:
+        constraints = {name: _CONSTRAINTS[name] for name in sorted(names)}
+        (group,) = choose_machines(pods, a_template(constraints=constraints), MIXED_SHOP)
+        return group.packing
+
+    narrow = packed(stated)
+    for name in sorted(stated):
+        wide = packed(stated - {name})
+        assert not wide.unplaced
+        assert wide.cost_usd_per_hour <= narrow.cost_usd_per_hour * (1 + wide.gap) + 1e-9
