@@ -220,7 +220,8 @@ class NodeTemplateSpec(Struct):
     should_taint: Annotated[bool, described("Taint nodes, so that only pods that tolerate it come.")] = False
     custom_labels: Annotated[dict[str, str], described("Labels of nodes.")] = {}
     custom_taints: Annotated[
-        tuple[Taint, ...], described("Taints of nodes, with shouldTaint. Unset: one keyed by the template.")
+        tuple[Taint, ...],
+        described("Taints of nodes, with shouldTaint. Unset: scheduling.cast.ai/node-template=<name>:NoSchedule."),
     ] = ()
     startup_taints: Annotated[tuple[Taint, ...], described("Placed at the start; somebody else removes them.")] = ()
     kubelet: Annotated[KubeletSettings | None, described("Settings of the kubelet, before those of the class.")] = None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planning.provisioning.plans import everybodys, plan_of, selected, types_of
-from stratos.testing.provisioning_builders import a_waiting_pod, claims_for
+from stratos.apis.meta import ObjectMeta
+from stratos.apis.node import Node, NodeSpec, NodeStatus, Taint
+from stratos.apis.nodeclaim import NodeClaim, Wanted
+from stratos.testing.provisioning_builders import NOW, a_waiting_pod, claims_for
 
 
 def test_pods_that_a_machine_is_under_way_for_get_no_second_one() -> None:
@@ -32,6 +37,57 @@ def test_b30_room_on_a_machine_that_is_coming_is_used_before_another_is_bought()
 
     assert plan.machines == ()
     assert plan.assignments == {"default/next": claims[0].metadata.name}
+
+
+def joined(
+    claim: NodeClaim, *, ready_for: timedelta | None = None, taints: tuple[Taint, ...] = ()
+) -> tuple[NodeClaim, Node]:
+    """The claim with its node, which takes pods since ``ready_for``, or not yet."""
+    name = f"node-{claim.metadata.name}"
+    ready_at = None if ready_for is None else NOW - ready_for
+    status = msgspec.structs.replace(claim.status, node_name=name, zone=claim.spec.zone, ready_at=ready_at)
+    node = Node(
+        metadata=ObjectMeta(name=name, labels={"topology.kubernetes.io/zone": claim.spec.zone}),
+        spec=NodeSpec(taints=taints),
+        status=NodeStatus(allocatable={"cpu": "3900m", "memory": "7Gi", "pods": "58"}),
+    )
+    return msgspec.structs.replace(claim, status=status), node
+
+
+def test_a_node_that_has_joined_keeps_its_pods_places_while_it_is_closed() -> None:
+    """Until its network is up it takes nobody: that is no reason to buy another."""
+    pod = selected("p")
+    (claim,) = claims_for(plan_of(everybodys(), waiting=[pod]))
+    closed = Taint(key="node.kubernetes.io/not-ready", effect="NoSchedule")
+    claim, node = joined(claim, taints=(closed,))
+
+    plan = plan_of(everybodys(), waiting=[pod], claims=[claim], nodes=[node])
+    assert plan.machines == ()
+    assert plan.assignments == {"default/p": node.metadata.name}
+
+
+def test_a_pod_that_did_not_get_its_place_is_looked_after_again() -> None:
+    """Once the node serves, who sits there counts, not who was meant to."""
+    pod = selected("p")
+    (claim,) = claims_for(plan_of(everybodys(), waiting=[pod]))
+    claim, node = joined(claim, ready_for=timedelta(minutes=1))
+    intruder = selected("intruder")
+    bound = msgspec.structs.replace(intruder, spec=msgspec.structs.replace(intruder.spec, node_name=node.metadata.name))
+
+    free = plan_of(everybodys(), waiting=[pod], claims=[claim], nodes=[node])
+    assert free.assignments == {"default/p": node.metadata.name}
+    taken = plan_of(everybodys(), waiting=[pod], claims=[claim], nodes=[node], pods=[bound])
+    assert [new.pods for new in taken.machines] == [("default/p",)]
+
+
+def test_nobody_is_sent_to_a_node_that_is_going() -> None:
+    """Its pods are being moved off; whoever came would be moved next."""
+    pod = selected("p")
+    (claim,) = claims_for(plan_of(everybodys(), waiting=[selected("other")]))
+    claim, node = joined(claim, ready_for=timedelta(hours=1))
+    going = msgspec.structs.replace(claim, spec=msgspec.structs.replace(claim.spec, wanted=Wanted.GONE))
+
+    assert len(plan_of(everybodys(), waiting=[pod], claims=[going], nodes=[node]).machines) == 1
 
 
 def test_selected_pods_do_not_take_room_of_machines_that_break_their_wishes() -> None:
