@@ -1,6 +1,8 @@
 """Which template serves a waiting pod. Several may; all who ask get the same answer.
 
-1. A pod that asks to be ignored, or that selects a NodePool, is nobody's here.
+1. A pod that asks to be ignored, or that selects a NodePool, is nobody's here. Nor is one that a NodePool has a machine
+   at hand for: warm first, because a start takes seconds and a launch minutes, and the pod waits for one of them. Pools
+   tell which pods these are, before anybody asks here.
 2. A pod that selects templates, by ``stratos.sh/template`` or ``scheduling.cast.ai/node-template`` in its node selector
    or required affinity, is served by those alone.
 3. Else by templates that select it, by any of their labels or annotations.
@@ -19,11 +21,13 @@ from stratos.apis import labels
 from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
 from stratos.base.selectors import LabelSelector, Operator, Requirement
+from stratos.planning.pools.drain import belongs_to_node
 from stratos.planning.provisioning.annotations import compile_regexp, is_ignored
 from stratos.planning.provisioning.asks import PodAsks
 from stratos.planning.scheduling.requirements import NodeRules
 
 _NAMING = (labels.TEMPLATE, labels.CAST_TEMPLATE)
+_BELONGING = frozenset({*_NAMING, labels.POOL, labels.CREATED_BY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,27 @@ def serving_order(pod: Pod, asks: PodAsks, templates: Sequence[NodeTemplate]) ->
         report=tuple(f"template {name}: {why}" for name, why in sorted(refused.items())),
         is_named=names_templates,
     )
+
+
+def designating_template(pod: Pod, templates: Iterable[NodeTemplate]) -> NodeTemplate | None:
+    """The template that selects a pod by its labels or annotations, before it is scheduled; None: the pod decides.
+
+    A pod that says itself where it belongs is left alone, and so are those that belong to a node.
+    """
+    spec = pod.spec
+    affinity = spec.affinity.node_affinity if spec.affinity else None
+    required = affinity.required_during_scheduling_ignored_during_execution if affinity else None
+    expressions = (
+        each for term in (required.node_selector_terms if required else ()) for each in term.match_expressions
+    )
+    named = {*(spec.node_selector or {}), *(each.key for each in expressions)}
+    if named & _BELONGING or is_ignored(pod) or belongs_to_node(pod):
+        return None
+    for template in sorted(templates, key=lambda each: (-each.spec.weight, each.metadata.name)):
+        usable = template.spec.is_enabled and not template.spec.is_default and not template.metadata.deletion_timestamp
+        if usable and not _selects(template, pod):
+            return template
+    return None
 
 
 def waits_for(template: NodeTemplate, pod: Pod) -> bool:
