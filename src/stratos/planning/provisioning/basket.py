@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 
 from stratos.apis import labels
 from stratos.planning.packing.pack import Effort, pack
@@ -76,6 +75,8 @@ class Basket:
         self._allowance_seconds = allowance_seconds
         self._namespace_labels = namespace_labels or {}
         self._bought: dict[tuple[str, object], int] = {}
+        # Whether pods keep others away: then it matters to all who is on the nodes that are closed to them.
+        self._repels = any(pod.requirements.anti_affinity for node in existing for pod in node.pods)
         self.machines: dict[str, Chosen] = {}
 
     def place(
@@ -93,6 +94,7 @@ class Basket:
         ``sees`` tells which nodes the pods may use; of the chosen machines only those of their ``share``.
         """
         by_key = {pod.key: pod for pod in pods}
+        self._repels = self._repels or any(pod.requirements.anti_affinity for pod in pods)
         left, refusals = list(pods), dict[str, str]()
         open_to_buy = [each for each in candidates if not self._budget.refuses(each)]
         while left:
@@ -124,12 +126,18 @@ class Basket:
         share: str,
         sees: Callable[[NodeDescription], bool],
     ) -> Packing:
-        there = [node for node in self._existing if sees(node.description)]
-        nodes = [(machine.share == share, machine.as_existing()) for machine in self.machines.values()]
-        there += [node for is_shared, node in nodes if is_shared and sees(node.description)]
-        if self._looks_around(pods):
-            there += [closed(node) for node in self._existing if not sees(node.description)]
-            there += [closed(node) for is_shared, node in nodes if not (is_shared and sees(node.description))]
+        looks_around = self._looks_around(pods)
+        there = []
+        for node in self._existing:
+            if sees(node.description):
+                there.append(node)
+            elif looks_around:
+                there.append(closed(node))
+        for machine in self.machines.values():
+            if machine.share != share and not looks_around:
+                continue
+            node = machine.as_existing()
+            there.append(node if machine.share == share and sees(node.description) else closed(node))
         return pack(
             PackingProblem(
                 pods=tuple(pod.to_place for pod in pods),
@@ -143,11 +151,7 @@ class Basket:
 
     def _looks_around(self, pods: Sequence[PodAsks]) -> bool:
         """Whether pods on nodes that are closed to these matter to them."""
-        if any(pod.requirements.looks_at_other_pods for pod in pods):
-            return True
-        there = (placed for node in self._existing for placed in node.pods)
-        chosen = (placed for machine in self.machines.values() for placed in machine.pods)
-        return any(placed.requirements.anti_affinity for placed in chain(there, chosen))
+        return self._repels or any(pod.requirements.looks_at_other_pods for pod in pods)
 
     def _still_to_be_had(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         left = []

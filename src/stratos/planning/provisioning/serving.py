@@ -78,10 +78,8 @@ def designating_template(pod: Pod, templates: Iterable[NodeTemplate]) -> NodeTem
     """
     spec = pod.spec
     affinity = spec.affinity.node_affinity if spec.affinity else None
-    required = affinity.required_during_scheduling_ignored_during_execution if affinity else None
-    expressions = (
-        each for term in (required.node_selector_terms if required else ()) for each in term.match_expressions
-    )
+    terms = affinity.required.node_selector_terms if affinity and affinity.required else ()
+    expressions = (each for term in terms for each in term.match_expressions or ())
     named = {*(spec.node_selector or {}), *(each.key for each in expressions)}
     if named & _BELONGING or is_ignored(pod) or belongs_to_node(pod):
         return None
