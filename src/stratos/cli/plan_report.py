@@ -116,7 +116,12 @@ def rebalancing_to_json(answers: Sequence[Rebalancing]) -> list[dict[str, Any]]:
 def rebalancing_to_text(answers: Sequence[Rebalancing]) -> str:
     if not answers:
         return "no template has machines"
-    return "\n\n".join("\n".join(_rebalancing(each)) for each in answers)
+    blocks = ["\n".join(_rebalancing(each)) for each in answers]
+    if any(each.change is not None for each in answers):
+        blocks.append(
+            "nothing is changed; the cluster comes closer to this by itself, as each template's disruption allows"
+        )
+    return "\n\n".join(blocks)
 
 
 def _rebalancing(answer: Rebalancing) -> Iterator[str]:

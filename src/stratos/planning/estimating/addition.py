@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from stratos.apis.cronjob import CRON_JOB
 from stratos.apis.meta import Condition
 from stratos.apis.nodeclaim import Wanted
 from stratos.apis.pod import POD, Pod, PodStatus
@@ -48,6 +49,8 @@ class Addition:
 
 def new_pods(workload: Workload, present: Workload | None) -> tuple[tuple[Pod, ...], tuple[str, ...]]:
     """The pods that come when ``workload`` is applied where ``present`` is, and what one should know about that."""
+    if workload.kind == CRON_JOB.kind:
+        return (), ("its pods come on schedule, and their machines with them",)
     before = {group.part: group for group in present.groups} if present else {}
     pods: list[Pod] = []
     notes: list[str] = []

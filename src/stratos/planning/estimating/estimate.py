@@ -6,31 +6,24 @@ share of the price.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import msgspec
 
 from stratos.apis.meta import ObjectMeta
 from stratos.apis.nodetemplate import NodeTemplate, NodeTemplateSpec
-from stratos.base.quantity import format_amount
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.daemons import default_daemon_sets
 from stratos.catalog.instance_type import CapacityType
-from stratos.planning.estimating.answer import CloudEstimate, GroupEstimate, RunnerUp, WorkloadEstimate
+from stratos.planning.estimating.answer import CloudEstimate, GroupEstimate, WorkloadEstimate
+from stratos.planning.estimating.choice import alternatives
 from stratos.planning.estimating.workloads import PodGroup, Workload
-from stratos.planning.packing.problem import Candidate, PlannedMachine, Relaxation, Unplaced
+from stratos.planning.packing.problem import PlannedMachine, Relaxation, Unplaced
 from stratos.planning.provisioning.asks import PodAsks
-from stratos.planning.provisioning.candidates import kinds
 from stratos.planning.provisioning.strategies import BIN_SELECTION, Group, choose_machines, is_selected
 from stratos.planning.scheduling.daemons import compile_daemons
-from stratos.planning.scheduling.rules import reject_by_rules
 from stratos.snapshot.provisioning import LaunchGround
-
-_RUNNERS_UP = 3
-_TOO_SMALL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +178,7 @@ def _placed(
     fullest = max((machine for machine, _ in found), key=lambda machine: len(machine.pods))
     # A type was selected for one pod; a shared machine has to hold all that is on it.
     held = [group.asks] if decided.strategy == BIN_SELECTION else [groups[key].asks for key in fullest.pods]
-    runners_up, too_small = _alternatives(held, chosen, decided.candidates.all)
+    runners_up, too_small = alternatives(held, chosen, decided.candidates)
     return GroupEstimate(
         part=group.part,
         pods=sum(part.pods for _, part in found),
@@ -219,82 +212,3 @@ def _way_out(relaxation: Relaxation) -> str:
     name, zone, _ = relaxation.offering
     where = f" in {zone}" if zone else ""
     return f"without {given_up} it fits {name}{where} at ${relaxation.price_usd_per_hour:.4f}/h"
-
-
-# What else there was
-
-
-def _alternatives(
-    held: Sequence[PodAsks], chosen: Candidate, candidates: Sequence[Candidate]
-) -> tuple[tuple[RunnerUp, ...], tuple[RunnerUp, ...]]:
-    """The next by price that would have held the same pods, and of the cheaper ones those that nearly did."""
-    needs = _sum_of(held)
-    rules = {asks.requirements.node_rules for asks in held}
-    next_ones: list[RunnerUp] = []
-    nearly: list[tuple[float, float, RunnerUp]] = []
-    for kind in kinds(candidates):
-        candidate = min(kind, key=lambda each: each.price_usd_per_hour)
-        if candidate.offering[::2] == chosen.offering[::2]:
-            continue
-        if any(reject_by_rules(each, candidate.node) for each in rules):
-            continue
-        short = _shortfalls(needs, candidate)
-        price = candidate.price_usd_per_hour
-        if short and price <= chosen.price_usd_per_hour:
-            nearly.append((max(share for share, _ in short), -price, _runner_up(candidate, _short_words(short))))
-        elif not short:
-            next_ones.append(_runner_up(candidate, _why_lost(candidate, chosen)))
-            if len(next_ones) == _RUNNERS_UP:
-                break
-    closest = sorted(nearly, key=lambda each: (*each[:2], each[2].instance_type))
-    return tuple(next_ones), tuple(each for _, _, each in islice(closest, _TOO_SMALL))
-
-
-def _sum_of(held: Sequence[PodAsks]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for asks in held:
-        for resource, amount in asks.requirements.requests:
-            total[resource] = total.get(resource, 0) + amount
-    return total
-
-
-def _shortfalls(needs: Mapping[str, int], candidate: Candidate) -> list[tuple[float, str]]:
-    """What the machine lacks, the worst first: as a share of what is needed, and in words."""
-    free = candidate.node.allocatable
-    short = [
-        (
-            (amount - free.get(resource, 0)) / amount,
-            f"{_words(resource, free.get(resource, 0))} of {_words(resource, amount)} {resource}",
-        )
-        for resource, amount in sorted(needs.items())
-        if amount > free.get(resource, 0)
-    ]
-    return sorted(short, key=lambda each: -each[0])
-
-
-def _words(resource: str, amount: int) -> str:
-    match resource:
-        case "cpu":
-            return f"{amount / 1000:g}"
-        case "memory":
-            return f"{round(amount / 2**30, 2):g}Gi"
-        case _:
-            return format_amount(resource, amount)
-
-
-def _short_words(short: Sequence[tuple[float, str]]) -> str:
-    return "leaves " + ", ".join(words for _, words in short)
-
-
-def _why_lost(candidate: Candidate, chosen: Candidate) -> str:
-    price, best = candidate.price_usd_per_hour, chosen.price_usd_per_hour
-    if math.isclose(price, best, rel_tol=1e-9):
-        return "costs the same"
-    if price < best:
-        return f"{1 - price / best:.0%} cheaper, and held back by a rule about other pods"
-    return f"{price / best - 1:.{0 if price / best > 1.01 else 2}%} dearer"
-
-
-def _runner_up(candidate: Candidate, reason: str) -> RunnerUp:
-    name, _, capacity_type = candidate.offering
-    return RunnerUp(name, capacity_type, candidate.price_usd_per_hour, reason)
