@@ -14,6 +14,7 @@ from planning.disruption.disruption_builders import (
 )
 from stratos.apis import labels
 from stratos.apis.nodeclaim import Wanted
+from stratos.apis.pod import Pod
 from stratos.planning.disruption.evacuation import (
     Close,
     EndSurge,
@@ -76,6 +77,20 @@ def test_pods_that_can_be_started_twice_are_before_they_go() -> None:
     )
 
     assert steps(*machines, workloads=(web,)) == (StartSurge(WEB, ("default/web-1", "default/web-2", "default/web-3")),)
+
+
+def test_large_pods_are_started_elsewhere_before_small_ones() -> None:
+    """Spread first, the small ones might leave no node with enough room for a large one."""
+    web, batch, tiny = (a_workload(name, 2) for name in ("web", "batch", "tiny"))
+    large, fair, small = a_pod("web-1", of=web, cpu=2), a_pod("batch-1", of=batch, cpu=1), a_pod("tiny-1", of=tiny)
+
+    def next_steps(*pods: Pod) -> set[str]:
+        machine = a_machine("a", *pods, type_="c.large", departure=LEAVING, closed=True)
+        found = steps(machine, workloads=(web, batch, tiny))
+        return {pod for step in found if isinstance(step, StartSurge) for pod in step.pods}
+
+    assert next_steps(large, fair, small) == {"default/web-1", "default/batch-1"}
+    assert next_steps(small) == {"default/tiny-1"}
 
 
 def test_a_surge_ends_when_all_of_it_is_ready_and_not_before() -> None:

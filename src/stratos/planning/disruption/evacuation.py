@@ -5,7 +5,8 @@ A claim with a ``spec.departure`` goes through this, a step at a time, each time
 1. its replacements come into service; should one of them not come, the departure is taken back
 2. its node is closed by a taint, so that nothing that starts elsewhere comes back to it
 3. pods that can be started twice are: their workload asks for one more for each of them, and when all are ready it asks
-   for its own number again. The pods on the closed node bear the lowest deletion cost, so these are what it gives up
+   for its own number again. The pods on the closed node bear the lowest deletion cost, so these are what it gives up.
+   Large pods go first: where they find room, the small ones do, while the other way round one would be left over
 4. pods that cannot be started twice leave one at a time, each when all others of their workload are ready
 5. the claim is wished gone: what is left (pods of Jobs, pods that are not ready) is evicted with the machine's drain
 
@@ -24,14 +25,22 @@ from stratos.apis.meta import find_condition, is_condition_true
 from stratos.apis.nodeclaim import ClaimCondition, Departure, NodeClaim, Wanted
 from stratos.apis.pod import Pod
 from stratos.base.duration import parse_duration_seconds
+from stratos.base.errors import Invalid
 from stratos.planning.disruption.machines import TemplateMachine, machines_of
 from stratos.planning.disruption.plan import Reason
 from stratos.planning.disruption.pod_budgets import PodBudgets
 from stratos.planning.disruption.ways import Obstacle, Way, way_out
+from stratos.planning.scheduling.requests import effective_requests
 from stratos.snapshot.disruption import DisruptionSnapshot, Workload
 
 SURGE_LIMIT = timedelta(minutes=10)
 """How long replacements of pods may take to be ready. A pod that never becomes so would hold its node for ever."""
+
+
+_ALIKE = 2.0
+"""Pods that differ in size by no more than this start at the same time: waves should be few."""
+
+_CORE, _MEMORY = 1000, 4 * 2**30  # of machines that are neither rich in memory nor poor
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +192,7 @@ class _Evacuation:
             self._waits.append(f"{workload.name} gives up {pods[0].metadata.key}")
 
     def _surge(self) -> None:
+        largest = max((_size(moving.pods[0]) for moving in self._surging.values()), default=0.0)
         for uid, workload in sorted(self._look.workloads.items(), key=lambda item: (item[1].name, item[0])):
             moving = self._surging.get(uid)
             if workload.surge:
@@ -190,7 +200,7 @@ class _Evacuation:
                     self._steps.append(EndSurge(uid))
                 else:
                     self._waits.append(f"{workload.name} starts {workload.surge} more")
-            elif moving is not None:
+            elif moving is not None and _size(moving.pods[0]) >= largest / _ALIKE:
                 pods = moving.pods
                 most = self._budgets.most_surge(pods[0], len(pods))
                 if most:
@@ -200,6 +210,15 @@ class _Evacuation:
         rest = timedelta(seconds=parse_duration_seconds(machine.settings.node_unneeded_duration))
         marked = tuple(pod.metadata.key for pod in machine.pods if pod.metadata.annotations.get(labels.DELETION_COST))
         self._steps.append(GiveUp(machine.name, message, self._now + rest, marked))
+
+
+def _size(pod: Pod) -> float:
+    """In cores, or in what of memory usually comes with one."""
+    try:
+        requests = effective_requests(pod.spec)
+    except Invalid:
+        return 0.0
+    return max(requests.get("cpu", 0) / _CORE, requests.get("memory", 0) / _MEMORY)
 
 
 def _may_come(claim: NodeClaim | None) -> bool:
