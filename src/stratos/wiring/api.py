@@ -22,6 +22,7 @@ from stratos.apiserver.server import ApiServer
 from stratos.apiserver.storage.contract import Storage
 from stratos.base.clock import Clock
 from stratos.base.ids import IdSource
+from stratos.controllers.webhook import webhook_configurations
 from stratos.kube.client import Client
 from stratos.kube.in_process import InProcessTransport
 from stratos.kube.transport import Transport
@@ -95,7 +96,8 @@ class EmbeddedApi:
         return Client(self.transport(user))
 
     async def start(self) -> None:
-        await self.server.start([*custom_resource_definitions(), *controller_rights(STRATOS)])
+        ours = (*custom_resource_definitions(), *controller_rights(STRATOS), *webhook_configurations())
+        await self.server.start(list(ours))
 
     async def stop(self) -> None:
         await self.server.stop()

@@ -17,12 +17,12 @@ from prometheus_client.registry import Collector
 
 from stratos.agent.simulated_kubelet.fleet import KubeletFleet
 from stratos.agent.simulated_kubelet.kubelet import KubeletOptions
-from stratos.apiserver.admission.webhook_call import WebhookCaller
 from stratos.apiserver.storage.contract import Storage
 from stratos.base.clock import Clock
 from stratos.base.ids import IdSource, SeededIds
 from stratos.catalog.catalog import Catalog, load_catalog
 from stratos.controllers.provisioning import ProvisioningSettings
+from stratos.controllers.webhook import AdmissionWebhook
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
 from stratos.kube.transport import Transport
@@ -31,6 +31,7 @@ from stratos.providers.simulated.cloud import CloudOptions, SimulatedCloud
 from stratos.providers.simulated.registry import ImageRegistry
 from stratos.wiring.api import ADMIN, CONTROLLER_MANAGER, KUBELETS, SCHEDULER, STRATOS, ApiSecrets, EmbeddedApi
 from stratos.wiring.controllers import ControllerSettings, add_controllers
+from stratos.wiring.webhook import CallerOfOurOwn
 from stratos.workloads.run import workload_controllers
 from stratos.workloads.scheduler.scheduler import add_scheduler
 
@@ -111,7 +112,6 @@ class Cluster:
         rng: random.Random,
         options: ClusterOptions | None = None,
         secrets: ApiSecrets | None = None,
-        webhook_caller: WebhookCaller | None = None,
         in_front_of_api: Callable[[str, Transport], Transport] = lambda user, transport: transport,
         in_front_of_cloud: Callable[[Provider], Provider] = lambda provider: provider,
     ) -> None:
@@ -125,8 +125,9 @@ class Cluster:
         self._rng = rng
         self._in_front_of_api = in_front_of_api
         self._in_front_of_cloud = in_front_of_cloud
+        self._webhooks = CallerOfOurOwn()
         self.api = EmbeddedApi(
-            storage, clock=clock, ids=ids, secrets=secrets, webhook_caller=webhook_caller, metrics=self.metrics
+            storage, clock=clock, ids=ids, secrets=secrets, webhook_caller=self._webhooks, metrics=self.metrics
         )
         self._kubelets = KubeletFleet(
             self._client(KUBELETS),
@@ -173,6 +174,7 @@ class Cluster:
                     await component.stop()
                 await self.cloud.close()
         await self.api.stop()
+        await self._webhooks.close()
 
     def _client(self, user: str) -> Client:
         return Client(self._in_front_of_api(user, self.api.transport(user)))
@@ -210,6 +212,7 @@ class Cluster:
             rng=chance,
             registry=self._stratos_metrics.begin(),
         )
+        self._webhooks.own = AdmissionWebhook(manager)
         return manager
 
 

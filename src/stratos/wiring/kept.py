@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from stratos.agent.simulated_kubelet.kubelet import KubeletOptions
-from stratos.apiserver.admission.webhook_call import WebhookCaller
 from stratos.apiserver.auth.certificates import CertificateStore
 from stratos.apiserver.auth.contract import SYSTEM_MASTERS
 from stratos.apiserver.auth.files import write_whole
@@ -72,7 +71,6 @@ async def _kept_cluster(
     authority = certificates.authority()
     certificates.serving()
     chance = random.SystemRandom()
-    webhooks = WebhookCaller()
     cluster = Cluster(
         open_sqlite(directory / "state.db"),
         clock=clock,
@@ -85,7 +83,6 @@ async def _kept_cluster(
             provisioning=ProvisioningSettings(planner=plan_aside),
         ),
         secrets=ApiSecrets(authority.certificate_pem, certificates.service_account_key(), SystemClock()),
-        webhook_caller=webhooks,
     )
     files.restore_cloud(cluster)
     cluster.cloud.fault_hook = files.remember_calls_of(cluster.cloud)
@@ -94,17 +91,14 @@ async def _kept_cluster(
         url = f"https://{_HOST}:{bound}"
         admin = certificates.client("stratos-admin", [SYSTEM_MASTERS])
         write_kubeconfig(files.kubeconfig, kubeconfig(url, authority.certificate_pem, admin))
-        try:
-            async with cluster.running():
-                saving = asyncio.create_task(files.keep_saving(cluster.cloud, clock, speed), name="save the cloud")
-                try:
-                    yield KeptCluster(cluster, clock, url, files.kubeconfig)
-                finally:
-                    saving.cancel()
-                    files.save_cloud(cluster.cloud)
-                    files.save_time(clock.now())
-        finally:
-            await webhooks.close()
+        async with cluster.running():
+            saving = asyncio.create_task(files.keep_saving(cluster.cloud, clock, speed), name="save the cloud")
+            try:
+                yield KeptCluster(cluster, clock, url, files.kubeconfig)
+            finally:
+                saving.cancel()
+                files.save_cloud(cluster.cloud)
+                files.save_time(clock.now())
 
 
 class _Files:

@@ -6,22 +6,13 @@ import random
 from dataclasses import dataclass
 
 from stratos.base.clock import Clock
-from stratos.catalog.catalog import Catalog, load_catalog
+from stratos.catalog.catalog import Catalog
 from stratos.controllers.disruption.look import Lookout as DisruptionLookout
 from stratos.controllers.pools.look import Lookout
 from stratos.controllers.provisioning.look import ClusterLimits
 from stratos.controllers.provisioning.look import Lookout as ProvisioningLookout
 from stratos.kube.controller import Manager
 from stratos.providers.simulated.cloud import SimulatedCloud
-
-_REGION = "us-east-1"  # of the clusters that `stratos up` makes; in others, prices and zones may be a little off
-
-
-def outside_lookout(manager: Manager, *, clock: Clock) -> Lookout:
-    """Its caches are the manager's. How long pools rest after failures only their own loop knows."""
-    catalog = load_catalog("aws", _REGION)
-    provider = SimulatedCloud(catalog, clock=clock, rng=random.Random(0))  # asked for the shapes of machines alone
-    return Lookout(manager, provider, clock=clock, rests_until=lambda pool: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +25,9 @@ class OutsideView:
 
 
 def outside_view(manager: Manager, catalog: Catalog, *, clock: Clock) -> OutsideView:
-    """Its caches are the manager's. Limits of the whole cluster only its own loops know."""
+    """Its caches are the manager's. How long pools rest after failures, and limits of the whole cluster, only the loops
+    inside know.
+    """
     provider = SimulatedCloud(catalog, clock=clock, rng=random.Random(0))  # asked for the shapes of machines alone
     pools = Lookout(manager, provider, clock=clock, rests_until=lambda pool: None)
     templates = ProvisioningLookout(

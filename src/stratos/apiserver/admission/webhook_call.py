@@ -47,10 +47,14 @@ class WebhookCaller:
 
     async def call(self, webhook: Webhook, review: Obj) -> Verdict:
         """The webhook's verdict on the review's request. Raises `Unavailable` when there is none to be had."""
+        body = {"kind": "AdmissionReview", "apiVersion": _REVIEW_VERSION, "request": review}
+        return _understand(await self.fetch(webhook, body), review["uid"], mutating=webhook.mutating)
+
+    async def fetch(self, webhook: Webhook, body: Obj) -> bytes:
+        """What the webhook answers. Raises `Unavailable` when it cannot be reached, or does not say 200."""
         url, server_name = self._address(webhook.client)
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        body = {"kind": "AdmissionReview", "apiVersion": _REVIEW_VERSION, "request": review}
         post = f'failed to call webhook: Post "{url}?timeout={webhook.timeout_seconds:g}s"'
         try:
             async with self._session.post(
@@ -69,7 +73,7 @@ class WebhookCaller:
             raise Unavailable(f"{post}: context deadline exceeded") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unavailable(f"{post}: {error}") from error
-        return _understand(content, review["uid"], mutating=webhook.mutating)
+        return content
 
     def _address(self, client: Mapping[str, Any]) -> tuple[str, str | None]:
         """The URL to call and, for a service, the name its certificate must carry."""

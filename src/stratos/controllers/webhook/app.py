@@ -1,0 +1,91 @@
+"""The webhook as a web application: reviews of pods and templates, and whether it is ready for them.
+
+It is ready while the manager it was added to runs. Otherwise it answers nothing, so that pods pass unmodified rather
+than wait for nodes that nobody makes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any
+
+import msgspec
+
+from stratos.apis.nodetemplate import NODE_TEMPLATE, NodeTemplate
+from stratos.controllers.webhook.registration import PODS_PATH, TEMPLATES_PATH
+from stratos.controllers.webhook.reviews import Review, Verdict, review_pod, review_template
+from stratos.kube.controller import Manager
+from stratos.telemetry.logs import get_logger
+
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+_Reviewer = Callable[[Review, Sequence[NodeTemplate]], Verdict]
+
+_REVIEWERS: Mapping[str, _Reviewer] = {PODS_PATH: review_pod, TEMPLATES_PATH: review_template}
+_BODY_BYTES_MAX = 4 * 1024 * 1024
+
+log = get_logger(__name__)
+
+
+class AdmissionWebhook:
+    """An ASGI application, and a part of ``manager`` that says when it may be asked."""
+
+    name = "admission webhook"
+
+    def __init__(self, manager: Manager) -> None:
+        self._templates = manager.cache(NODE_TEMPLATE)
+        self._running = False
+        manager.add(self)
+
+    @property
+    def ready(self) -> bool:
+        return self._running and self._templates.synced
+
+    async def run(self) -> None:
+        self._running = True
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._running = False
+
+    async def __call__(self, scope: Mapping[str, Any], receive: _Receive, send: _Send) -> None:
+        path = scope["path"]
+        if path == "/healthz":
+            await _answer(send, 200, b"ok")
+        elif path == "/readyz":
+            await _answer(send, *((200, b"ok") if self.ready else (503, b"the manager is not running")))
+        elif path not in _REVIEWERS:
+            await _answer(send, 404, b"not found")
+        elif not self.ready:
+            await _answer(send, 503, b"the manager is not running")
+        else:
+            await _answer(send, *self._review(_REVIEWERS[path], await _read(receive)))
+
+    def _review(self, reviewer: _Reviewer, body: bytes) -> tuple[int, bytes]:
+        try:
+            review = json.loads(body)
+            verdict = reviewer(review["request"], self._templates.list())
+        except (ValueError, LookupError, TypeError, msgspec.ValidationError) as error:
+            log.warning("an admission review makes no sense", reason=str(error))
+            return 400, f"the review makes no sense: {error}".encode()
+        answer = {"apiVersion": review.get("apiVersion"), "kind": "AdmissionReview", "response": verdict}
+        return 200, json.dumps(answer).encode()
+
+
+async def _read(receive: _Receive) -> bytes:
+    body: bytes = b""
+    while len(body) <= _BODY_BYTES_MAX:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body"):
+            return body
+    return b""
+
+
+async def _answer(send: _Send, status: int, body: bytes) -> None:
+    kind = b"application/json" if body.startswith(b"{") else b"text/plain; charset=utf-8"
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]})
+    await send({"type": "http.response.body", "body": body})
