@@ -122,7 +122,9 @@ def test_a_template_that_contradicts_itself_buys_nothing_and_says_why() -> None:
     plan = plan_of(everybodys(constraints={"minCpu": 8, "maxCpu": 4}), waiting=[selected("p")])
 
     assert plan.machines == ()
-    assert "template default: spec.constraints.minCpu: 8 is more than maxCpu, 4: no machine is both" in plan.report
+    why = "template default: spec.constraints.minCpu: 8 is more than maxCpu, 4: no machine is both"
+    assert why in plan.report
+    assert [left.message for left in plan.unplaced] == [why]
 
 
 @settings(max_examples=25, deadline=None)

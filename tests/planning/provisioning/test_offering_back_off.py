@@ -149,3 +149,21 @@ def test_d08_with_all_spot_gone_on_demand_stands_in_and_is_labelled_so() -> None
     (new,) = plan.machines
     assert new.candidate.offering.capacity_type == "on-demand"
     assert new.node.labels["scheduling.cast.ai/spot-fallback"] == "true"
+
+
+def test_a_refusal_that_concerns_every_offering_lets_the_template_rest() -> None:
+    """Without the right to launch, trying all there is ends with the dearest machine, on the day the right is given."""
+    template = everybodys()
+    pod = selected("p")
+    claims = [refused(each, "Forbidden") for each in claims_for(plan_of(template, waiting=[pod]))]
+    failed = plan_of(template, waiting=[pod], claims=claims)
+    template = remembering(template, failed)
+
+    assert failed.machines == ()
+    assert failed.failed_claims == ("default-1",)
+    assert (
+        failed.unplaced[0].message == "template default: nothing could be launched (Forbidden): tried again at 12:10:00"
+    )
+    assert failed.look_again_at == NOW + timedelta(minutes=10)
+    again = plan_of(template, waiting=[pod], at=NOW + timedelta(minutes=10))
+    assert types_of(again) == ["c6a.xlarge"]

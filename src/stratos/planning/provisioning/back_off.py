@@ -2,7 +2,9 @@
 
 Each failure in a row doubles the time. When it is over, one machine is asked for to see whether there are any again;
 only after it was launched does the offering count as sound. Entries live in the templates' status, so a restart
-forgets nothing. A quota is the same in all zones: its entries name none.
+forgets nothing. A quota is the same in all zones: its entries name none. Some refusals have nothing to do with what was
+asked for (missing rights, a class that is not ready): then the whole template rests, by an entry that names no type.
+Otherwise it would try everything there is, ever dearer, and buy that once the cause is gone.
 """
 
 from __future__ import annotations
@@ -10,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-
-import msgspec
 
 from stratos.apis.meta import find_condition, is_condition_true
 from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, Wanted
@@ -24,6 +24,8 @@ from stratos.planning.provisioning.candidates import Candidates
 TIMED_OUT = "ScaleUpTimeout"
 QUOTA = "QuotaExceeded"
 LONGEST = timedelta(hours=2)
+_OF_ALL_OFFERINGS = frozenset(("Unauthorized", "Forbidden", "NotReady", "Conflict"))
+_DEFAULT = "10m"  # for failures of a template that is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class BackOffs:
         self._templates = sorted(template.metadata.name for template in templates)
         self._entries: dict[OfferingName, BackedOff] = {}
         self._owner: dict[OfferingName, str] = {}
+        self._resting: dict[str, BackedOff] = {}  # by template
         for template in sorted(templates, key=lambda each: each.metadata.name):
             for entry in template.status.backed_off:
                 self._remember(entry, template.metadata.name)
@@ -108,9 +111,18 @@ class BackOffs:
         self._forget(claims)
         first = {each.metadata.name: _seconds(each.spec.back_off) for each in templates}
         # Machines that were asked for together fail together: that is one failure of their offering.
-        latest = {failure.offering: failure for failure in sorted(failures, key=lambda each: (each.at, each.claim))}
+        ordered = sorted(failures, key=lambda each: (each.at, each.claim))
+        whole = {failure.template: failure for failure in ordered if failure.reason in _OF_ALL_OFFERINGS}
+        for template_name, failure in whole.items():
+            known = self._resting.get(template_name)
+            self._resting[template_name] = _entry(None, failure, known, first.get(template_name, _seconds(_DEFAULT)))
+        latest = {failure.offering: failure for failure in ordered if failure.reason not in _OF_ALL_OFFERINGS}
         for offering, failure in latest.items():
-            self._add(offering, failure, first.get(failure.template, _seconds("10m")))
+            entry = _entry(
+                offering, failure, self._entries.get(offering), first.get(failure.template, _seconds(_DEFAULT))
+            )
+            self._entries[offering] = entry
+            self._owner[offering] = self._owner.get(offering) or failure.template
         pending = (claim for claim in claims if claim.wish is not Wanted.GONE and claim.status.launched_at is None)
         failed = {failure.claim for failure in failures}
         self._asked_for = {_offering(claim) for claim in pending if claim.metadata.name not in failed}
@@ -119,6 +131,13 @@ class BackOffs:
         """Until when it is left alone. None when it may be asked for."""
         holding = [entry.until for entry in self._about(offering) if entry.until > self._now]
         return max(holding, default=None)
+
+    def rests(self, template: str) -> str:
+        """Why nothing at all is asked for by the template now. Empty when it may."""
+        entry = self._resting.get(template)
+        if entry is None or entry.until <= self._now:
+            return ""
+        return f"nothing could be launched ({entry.reason}): tried again at {entry.until:%H:%M:%S}"
 
     def hold_back(self, candidates: Candidates) -> Candidates:
         """Without those that are left alone; of those that are tried again one machine at a time."""
@@ -131,7 +150,8 @@ class BackOffs:
 
     def next_end(self) -> datetime | None:
         """When the first offering may be tried again."""
-        return min((entry.until for entry in self._entries.values() if entry.until > self._now), default=None)
+        entries = (*self._entries.values(), *self._resting.values())
+        return min((entry.until for entry in entries if entry.until > self._now), default=None)
 
     def by_template(self) -> Mapping[str, tuple[BackedOff, ...]]:
         """What each template is to remember."""
@@ -139,6 +159,8 @@ class BackOffs:
         for offering, entry in sorted(self._entries.items()):
             if self._owner[offering] in kept:
                 kept[self._owner[offering]].append(entry)
+        for template, entry in sorted(self._resting.items()):
+            kept.setdefault(template, []).append(entry)
         return {template: tuple(entries) for template, entries in kept.items()}
 
     def _refuses(self, candidate: Candidate) -> str:
@@ -157,6 +179,10 @@ class BackOffs:
         return [self._entries[name] for name in {offering, everywhere} if name in self._entries]
 
     def _remember(self, entry: BackedOff, template: str) -> None:
+        if not entry.instance_type:
+            if template and entry.until + LONGEST > self._now:
+                self._resting[template] = entry
+            return
         offering = OfferingName(entry.instance_type, entry.zone, CapacityType(entry.capacity_type))
         known = self._entries.get(offering)
         if entry.until + LONGEST > self._now and (known is None or known.until < entry.until):
@@ -171,24 +197,22 @@ class BackOffs:
                 entry = self._entries.get(offering)
                 if entry is not None and launched is not None and launched >= entry.until:
                     del self._entries[offering], self._owner[offering]
+            rest = self._resting.get(claim.spec.template)
+            if rest is not None and launched is not None and launched >= rest.until:
+                del self._resting[claim.spec.template]
 
-    def _add(self, offering: OfferingName, failure: Failure, first: timedelta) -> None:
-        known = self._entries.get(offering)
-        failures = known.failures + 1 if known is not None else 1
-        wait = min(first * 2 ** min(failures - 1, 10), max(LONGEST, first))
-        entry = BackedOff(
-            instance_type=offering.instance_type,
-            zone=offering.zone,
-            capacity_type=offering.capacity_type,
-            reason=failure.reason,
-            failures=failures,
-            until=failure.at + wait,
-        )
-        if known is not None and known.until > entry.until:
-            entry = msgspec.structs.replace(entry, until=known.until)
-        self._entries[offering] = entry
-        self._owner.setdefault(offering, failure.template)
-        self._owner[offering] = self._owner[offering] or failure.template
+
+def _entry(offering: OfferingName | None, failure: Failure, known: BackedOff | None, first: timedelta) -> BackedOff:
+    failures = known.failures + 1 if known is not None else 1
+    until = failure.at + min(first * 2 ** min(failures - 1, 10), max(LONGEST, first))
+    return BackedOff(
+        instance_type=offering.instance_type if offering is not None else "",
+        zone=offering.zone if offering is not None else "",
+        capacity_type=offering.capacity_type if offering is not None else "",
+        reason=failure.reason,
+        failures=failures,
+        until=until if known is None else max(until, known.until),
+    )
 
 
 def _offering(claim: NodeClaim) -> OfferingName:

@@ -21,7 +21,7 @@ _DIGITS = 8
 def estimate_events(groups: Iterable[Group], machines: Mapping[str, Chosen]) -> tuple[PodEvent, ...]:
     """One event for each pod of ``groups``; ``machines`` is the basket they were put in."""
     messages: dict[str, str] = {}  # by machine
-    left: dict[str, str] = {}
+    left: list[PodEvent] = []
     for group in groups:
         alike: dict[tuple[str, str, float], list[tuple[str, PlannedMachine]]] = {}
         for name, machine in zip(group.machines, group.packing.machines, strict=True):
@@ -35,9 +35,13 @@ def estimate_events(groups: Iterable[Group], machines: Mapping[str, Chosen]) -> 
                 f" node type {instance_type} ({terms}); for {counted(len(about), 'pod')} from {about[0]}"
             )
             messages.update((name, message) for name, _ in held)
-        left.update((each.pod, f"No node type found: {each.message}") for each in group.packing.unplaced)
-    told = {pod.key: messages[name] for name, machine in machines.items() for pod in machine.pods}
-    return tuple(PodEvent(pod, REASON, message) for pod, message in sorted({**told, **left}.items()))
+        left += [no_estimate(each.pod, each.message) for each in group.packing.unplaced]
+    told = (PodEvent(pod.key, REASON, messages[name]) for name, machine in machines.items() for pod in machine.pods)
+    return tuple(sorted((*told, *left), key=lambda event: event.pod))
+
+
+def no_estimate(pod: str, why: str) -> PodEvent:
+    return PodEvent(pod, REASON, f"No node type found: {why}")
 
 
 def price_field(price_usd_per_hour: float) -> str:

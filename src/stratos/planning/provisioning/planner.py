@@ -25,17 +25,17 @@ from stratos.planning.provisioning.decisions import describe_decision
 from stratos.planning.provisioning.diversity import diversify
 from stratos.planning.provisioning.draft import settings_of
 from stratos.planning.provisioning.estimates import REASON as ESTIMATE
-from stratos.planning.provisioning.estimates import estimate_events
+from stratos.planning.provisioning.estimates import estimate_events, no_estimate
 from stratos.planning.provisioning.existing import Existing, existing_nodes
 from stratos.planning.provisioning.limits import Budget
 from stratos.planning.provisioning.plan import NewMachine, PodEvent, ProvisioningPlan
-from stratos.planning.provisioning.serving import Serving, serving_order
+from stratos.planning.provisioning.serving import Serving, can_serve, serving_order
 from stratos.planning.provisioning.strategies import Group, Shelf, fill
 from stratos.planning.provisioning.validation import problems_of
 from stratos.planning.scheduling.daemons import compile_daemons
 from stratos.planning.scheduling.rejection import Rule
 from stratos.planning.scheduling.volumes import needs_of_pod
-from stratos.snapshot.provisioning import LaunchGround, ProvisioningSnapshot, Told
+from stratos.snapshot.provisioning import ProvisioningSnapshot, Told
 
 WARNING = "NodeAddRequestWarning"
 TOLD_FOR = timedelta(hours=1)
@@ -55,7 +55,7 @@ class _Planning:
         self._failures = failures_of(look.claims, look.templates, self._now)
         self._back_offs = BackOffs(look.templates, look.claims, self._failures, self._now, look.backed_off)
         self._templates = sorted(look.templates, key=lambda each: (-each.spec.weight, each.metadata.name))
-        self._unusable = {each.metadata.name: _unusable(each, look.grounds) for each in self._templates}
+        self._unusable = {each.metadata.name: self._why_unusable(each) for each in self._templates}
         self._daemons = compile_daemons(look.daemon_sets)
         self._report: list[str] = []
         self._unreadable: dict[str, Unplaced] = {}
@@ -89,6 +89,17 @@ class _Planning:
             look_again_at=self._look_again_at(left),
         )
 
+    def _why_unusable(self, template: NodeTemplate) -> str:
+        """Why nothing can be made of the template now. Empty when something can."""
+        name = template.metadata.name
+        problems = problems_of(template.spec)
+        if problems:
+            return f"{problems[0].field}: {problems[0].message}"
+        ground = self._look.grounds.get(name)
+        if ground is None:
+            return "nobody knows its node class"
+        return ground.problem or self._back_offs.rests(name)
+
     # What pods ask for, and of whom
 
     def _read(self, pods: Sequence[Pod]) -> dict[str, PodAsks]:
@@ -110,12 +121,12 @@ class _Planning:
         return found
 
     def _serve(self, pods: Sequence[Pod], asks: Mapping[str, PodAsks]) -> dict[str, Serving]:
-        usable = [each for each in self._templates if not self._unusable[each.metadata.name]]
         self._report += [f"template {name}: {why}" for name, why in sorted(self._unusable.items()) if why]
+        readable = [each for each in self._templates if can_serve(each)]
         found = {}
         for pod in pods:
             if pod.metadata.key in asks:
-                found[pod.metadata.key] = serving_order(pod, asks[pod.metadata.key], usable)
+                found[pod.metadata.key] = serving_order(pod, asks[pod.metadata.key], readable)
         nobodys = sum(1 for serving in found.values() if not serving.templates and not serving.is_named)
         if nobodys:
             self._report.append(f"{counted(nobodys, 'pod')} that no template serves")
@@ -123,10 +134,9 @@ class _Planning:
 
     def _unserved(self) -> Iterator[Unplaced]:
         """Pods that select templates which cannot serve them. Those that select none may be somebody else's."""
-        unusable = tuple(f"template {name}: {why}" for name, why in sorted(self._unusable.items()) if why)
         for key, serving in sorted(self._served.items()):
             if serving.is_named and not serving.templates:
-                why = "; ".join((*serving.report, *unusable)) or "there is no NodeTemplate"
+                why = "; ".join(serving.report) or "there is no NodeTemplate"
                 yield Unplaced(key, Rule.NODE_AFFINITY, f"no template that the pod selects can serve it: {why}")
 
     # Machines
@@ -162,7 +172,11 @@ class _Planning:
         for template in self._templates:
             name = template.metadata.name
             pods = [asks for key, asks in left.items() if name in self._served[key].templates]
-            if not pods:
+            why = self._unusable[name]
+            for asks in pods if why else ():
+                unusable = Unplaced(asks.key, Rule.NODE_RESOURCES_FIT, f"template {name}: {why}")
+                reasons.setdefault(asks.key, []).append(unusable)
+            if why or not pods:
                 continue
             shelf = self._shelf(template)
             for group in fill(basket, shelf, pods):
@@ -236,12 +250,16 @@ class _Planning:
             effort=self._effort,
             namespace_labels=self._look.cluster.namespace_labels,
         )
-        groups: list[Group] = []
+        groups, events = list[Group](), list[PodEvent]()
         for template in self._templates:
-            mine = [each for key, each in asks.items() if served[key].templates[:1] == (template.metadata.name,)]
-            if mine:
+            name = template.metadata.name
+            mine = [each for key, each in asks.items() if served[key].templates[:1] == (name,)]
+            if why := self._unusable[name]:
+                events += [no_estimate(each.key, f"template {name}: {why}") for each in mine]
+            elif mine:
                 groups += fill(basket, self._shelf(template), mine)
-        return [event for event in estimate_events(groups, basket.machines) if event.pod not in told]
+        events += estimate_events(groups, basket.machines)
+        return [event for event in events if event.pod not in told]
 
     def _recently(self, reason: str) -> list[Told]:
         return [told for told in self._look.told if told.reason == reason and told.at + TOLD_FOR > self._now]
@@ -259,15 +277,6 @@ class _Planning:
         if left and (end := self._back_offs.next_end()) is not None:
             moments.append(end)
         return min((moment for moment in moments if moment > self._now), default=None)
-
-
-def _unusable(template: NodeTemplate, grounds: Mapping[str, LaunchGround]) -> str:
-    """Why nothing can be made of the template now. Empty when something can."""
-    problems = problems_of(template.spec)
-    if problems:
-        return f"{problems[0].field}: {problems[0].message}"
-    ground = grounds.get(template.metadata.name)
-    return "nobody knows its node class" if ground is None else ground.problem
 
 
 def _onto_nodes(groups: Sequence[Group], basket: Basket) -> dict[str, str]:

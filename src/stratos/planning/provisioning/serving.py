@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from stratos.apis import labels
 from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
+from stratos.base.errors import Invalid
 from stratos.base.selectors import LabelSelector, Operator, Requirement
 from stratos.planning.pools.drain import belongs_to_node
 from stratos.planning.provisioning.annotations import compile_regexp, is_ignored
@@ -37,6 +38,15 @@ class Serving:
     templates: tuple[str, ...]
     report: tuple[str, ...] = ()
     is_named: bool = False  # the pod selects templates itself: if none serves it, nobody else will
+
+
+def can_serve(template: NodeTemplate) -> bool:
+    """Whether what the template says of pods can be read at all."""
+    try:
+        compile_regexp(template.spec.pods.pending_reason_regexp)
+    except Invalid:
+        return False
+    return True
 
 
 def serving_order(pod: Pod, asks: PodAsks, templates: Sequence[NodeTemplate]) -> Serving:
