@@ -5,29 +5,24 @@ from __future__ import annotations
 import asyncio
 import difflib
 import json
-import random
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 from stratos.apis.event import EVENT, Event
 from stratos.apis.meta import Kind, KubeObject, Struct
-from stratos.apis.nodepool import NODE_POOL
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from stratos.base.clock import Clock
 from stratos.base.errors import Invalid, NotFound, StratosError
-from stratos.cli.connect import connected, needing_pools, set_watch
-from stratos.cli.explaining.node import tell_node, tell_unmanaged_node
+from stratos.cli.connect import connected, set_watch
+from stratos.cli.explaining.node import tell_node, tell_template_node, tell_unmanaged_node
 from stratos.cli.explaining.pod import tell_pod
 from stratos.cli.explaining.pool import tell_pool
 from stratos.cli.explaining.scene import Scene
 from stratos.cli.explaining.story import Story
-from stratos.cli.following import followed
+from stratos.cli.following import catalog_of, looking
 from stratos.controllers.pools.look import Lookout
 from stratos.kube.client import Client
-from stratos.kube.controller import Manager
-from stratos.wiring.lookout import outside_lookout
 
 _NAMES_SHOWN = 5
 
@@ -71,12 +66,14 @@ async def _explain(kind: str, name: str, namespace: str, kubeconfig: Path | None
 
 async def explain(client: Client, clock: Clock, kind: str, name: str, namespace: str) -> Story:
     """The story of a ``pod`` (in ``namespace``), a ``node`` or a ``nodepool``. Raises `NotFound` with close names."""
-    async with _looking(client, clock) as lookout:
+    async with looking(client, clock, await catalog_of(client)) as view:
+        lookout = view.pools
         scene = Scene(
             taken_at=clock.now(),
             looks=tuple(lookout.glance(pool) for pool in sorted(lookout.pools, key=_name)),
             waiting=tuple(lookout.waiting()),
             budgets=tuple([budget async for budget in client.list_all(POD_DISRUPTION_BUDGET)]),
+            world=view.templates.look(),
         )
         match kind:
             case "pod":
@@ -112,9 +109,14 @@ def _explain_node(lookout: Lookout, scene: Scene, name: str) -> Story:
     if found is not None:
         look, machine = found
         return tell_node(scene, machine, look.pool)
+    claim = scene.template_claim_of_node(name)
+    on_node = claim.status.node_name if claim is not None else name
+    pods = [pod for pod in lookout.pods if on_node and pod.spec.node_name == on_node]
+    if claim is not None:
+        return tell_template_node(scene, claim, pods)
     node = lookout.nodes.get(name)
     if node is not None:
-        return tell_unmanaged_node(node, [pod for pod in lookout.pods if pod.spec.node_name == name])
+        return tell_unmanaged_node(node, pods)
     claims = (claim.metadata.name for claim in lookout.claims)
     raise _unknown(f"node {name}", name, (*map(_name, lookout.nodes), *claims))
 
@@ -139,17 +141,6 @@ def _name(obj: KubeObject) -> str:
 
 
 # Asking the cluster
-
-
-@asynccontextmanager
-async def _looking(client: Client, clock: Clock) -> AsyncIterator[Lookout]:
-    """The pools and all that decides about them, seen once and then followed for the length of the block."""
-    with needing_pools():
-        await client.list(NODE_POOL, limit=1)
-    manager = Manager(client, rng=random.Random())
-    lookout = outside_lookout(manager, clock=clock)
-    async with followed(manager):
-        yield lookout
 
 
 async def _events_of(client: Client, kind: str, obj: KubeObject) -> tuple[Event, ...]:

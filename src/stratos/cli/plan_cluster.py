@@ -7,40 +7,31 @@ the workloads, so that the provisioning loop finds machines on their way when th
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
-from stratos.apis import labels
 from stratos.apis.meta import Kind, KubeObject
-from stratos.apis.node import NODE
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
-from stratos.apis.nodeclasses import NODE_CLASS_KINDS
 from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.apis.pod import POD, Pod
 from stratos.base.clock import Clock
 from stratos.base.errors import Conflict, Invalid, NotFound
 from stratos.base.ids import IdSource
 from stratos.base.words import counted
-from stratos.catalog.catalog import clouds, regions
 from stratos.cli.applying import apply_manifests
-from stratos.cli.following import followed
+from stratos.cli.following import catalog_of, looking
 from stratos.cli.manifests import Manifest
 from stratos.cli.plan_file import KeptPlan
 from stratos.kube.client import Client
-from stratos.kube.controller import Manager
 from stratos.planning.disruption.rebalance import Rebalancing, plan_rebalancing
 from stratos.planning.estimating.addition import Addition, new_pods, plan_addition
 from stratos.planning.estimating.workloads import Workload, read_workload
 from stratos.planning.provisioning.claims import claim_manifest
 from stratos.planning.provisioning.plan import NewMachine
-from stratos.wiring.cluster import DEFAULT_CATALOG, catalog_named
-from stratos.wiring.lookout import OutsideView, outside_view
 from stratos.workloads.discovery import ServedKind, served_kinds
 
 _DECIDED = "Planned"
@@ -80,15 +71,15 @@ async def plan_manifests(client: Client, clock: Clock, manifests: Sequence[Manif
             made = "" if workload.kind == POD.kind else f"{workload.namespace}/{workload.name}-*"
             names |= {pod.metadata.key: made or pod.metadata.key for pod in pods}
             notes += [f"{manifest.title}: {note}" for note in said]
-    catalog = catalog or await _catalog_of(client)
-    async with _looking(client, clock, catalog) as view:
+    catalog = catalog or await catalog_of(client)
+    async with looking(client, clock, catalog) as view:
         addition = plan_addition(view.templates.look(), added, served_by_pools=view.pools.at_hand)
     return Planned(addition, catalog, names, tuple(notes))
 
 
 async def plan_cheaper(client: Client, clock: Clock, *, catalog: str = "") -> tuple[Rebalancing, ...]:
     """For each template with machines, whether its pods could be held at less cost, and what it would take."""
-    async with _looking(client, clock, catalog or await _catalog_of(client)) as view:
+    async with looking(client, clock, catalog or await catalog_of(client)) as view:
         return plan_rebalancing(view.disruption.look())
 
 
@@ -188,30 +179,3 @@ async def _present(
 
 def _whole(kind: Kind[KubeObject]) -> Kind[_Whole]:
     return Kind(kind.group, kind.version, kind.plural, kind.kind, kind.namespaced, _Whole)
-
-
-async def _catalog_of(client: Client) -> str:
-    """By the region that nodes are labelled with, or else by the zones that node classes reach."""
-    names = {f"{cloud}/{region}": region for cloud in clouds() for region in regions(cloud)}
-    places = [node.metadata.labels.get(labels.REGION, "") async for node in client.list_all(NODE)]
-    for kind in NODE_CLASS_KINDS.values():
-        places += [subnet.zone async for found in client.list_all(kind) for subnet in found.status.resolved_subnets]
-    for place in filter(None, places):
-        fitting = [name for name, region in names.items() if place.startswith(region)]
-        if fitting:
-            return max(fitting, key=len)
-    return DEFAULT_CATALOG
-
-
-@asynccontextmanager
-async def _looking(client: Client, clock: Clock, catalog: str) -> AsyncIterator[OutsideView]:
-    try:
-        await client.list(NODE_TEMPLATE, limit=1)
-    except NotFound as error:
-        raise NotFound(
-            "this cluster knows no NodeTemplates", hint="install Stratos there: stratos crds | kubectl apply -f -"
-        ) from error
-    manager = Manager(client, rng=random.Random())
-    view = outside_view(manager, catalog_named(catalog), clock=clock)
-    async with followed(manager):
-        yield view

@@ -17,6 +17,7 @@ from stratos.cli.explaining.scene import (
     condition_time,
     decision_words,
     machine_words,
+    owner_words,
     state_of,
     tenants,
     was_woken,
@@ -34,7 +35,7 @@ def tell_unmanaged_node(node: Node, pods: Sequence[Pod]) -> Story:
     return Story(
         kind="node",
         name=name,
-        headline=f"node {name} belongs to no NodePool: Stratos neither starts nor stops it",
+        headline=f"node {name} belongs to no NodePool or NodeTemplate: Stratos neither starts nor stops it",
         facts={"running": _running(pods)},
     )
 
@@ -50,6 +51,28 @@ def tell_node(scene: Scene, machine: PoolMachine, pool: NodePool) -> Story:
         facts=_facts(machine),
         steps=in_order(_steps(claim)),
         reasons=(*_why(claim), *_what_next(scene, machine, pool), *_held_up(scene, machine)),
+    )
+
+
+def tell_template_node(scene: Scene, claim: NodeClaim, pods: Sequence[Pod]) -> Story:
+    node = claim.status.node_name
+    subject = f"node {node}" if node else f"machine {claim.metadata.name}, which has no node yet,"
+    return Story(
+        kind="node",
+        name=node or claim.metadata.name,
+        headline=f"{subject} of template {claim.spec.template} {_state_words(scene, claim)}",
+        facts={
+            "template": claim.spec.template,
+            "claim": claim.metadata.name,
+            "machine": machine_words(claim),
+            "terms": claim.spec.capacity_type,
+            "state": state_of(claim),
+            "wanted": claim.spec.wanted,
+            "usd_per_hour": claim.status.price_usd_per_hour or claim.spec.price_usd_per_hour,
+            "running": _running(pods),
+        },
+        steps=in_order(_steps(claim)),
+        reasons=_why(claim),
     )
 
 
@@ -102,7 +125,7 @@ def _running(pods: Sequence[Pod]) -> str:
 def _steps(claim: NodeClaim) -> Iterator[Step]:
     status, conditions = claim.status, claim.status.conditions
     if claim.metadata.creation_timestamp is not None:
-        yield Step(claim.metadata.creation_timestamp, "asked-for", f"pool {claim.spec.pool} asked for it")
+        yield Step(claim.metadata.creation_timestamp, "asked-for", f"{owner_words(claim)} asked for it")
     if status.launched_at is not None:
         yield Step(status.launched_at, "launched", f"the cloud launched {machine_words(claim)}")
     if joined := condition_time(conditions, ClaimCondition.REGISTERED):

@@ -18,9 +18,17 @@ from stratos.cli.explaining.scene import (
     event_time,
     first_event,
     machine_words,
+    owner_words,
     was_woken,
 )
 from stratos.cli.explaining.story import Step, Story, Value, in_order
+from stratos.cli.explaining.template import (
+    choice_of_template,
+    not_chosen_lines,
+    service_of_templates,
+    what_if_lines,
+)
+from stratos.planning.estimating.choice import Choice
 from stratos.planning.pools.matching import why_not
 from stratos.planning.scheduling.requirements import requirements_of
 from stratos.snapshot.pool import PoolMachine, PoolSnapshot
@@ -53,7 +61,8 @@ def tell_pod(scene: Scene, pod: Pod, events: Sequence[Event] = (), started_at: d
 
 def _tell_placed(scene: Scene, pod: Pod, events: Sequence[Event], started_at: datetime | None) -> Story:
     found = scene.machine_of_node(pod.spec.node_name)
-    claim = found[1].claim if found else None
+    claim = found[1].claim if found else scene.template_claim_of_node(pod.spec.node_name)
+    choice = choice_of_template(scene.world, pod, claim.spec.template) if claim is not None else None
     path = _path(pod, claim) if claim is not None else None
     steps = _steps(pod, claim, events, started_at)
     return Story(
@@ -63,7 +72,8 @@ def _tell_placed(scene: Scene, pod: Pod, events: Sequence[Event], started_at: da
         facts=_facts(scene, pod, claim, steps, path),
         steps=steps,
         reasons=_why_there(pod, claim, path),
-        rejected=_rejected(scene, pod, claim) if claim is not None else (),
+        rejected=_rejected(scene, pod, claim, choice) if claim is not None else (),
+        what_if=what_if_lines(choice) if choice is not None else (),
         hint="" if started_at or pod.finished else _hint_for_starting(scene, pod),
     )
 
@@ -101,7 +111,7 @@ def _path(pod: Pod, claim: NodeClaim) -> str:
 
 def _why_there(pod: Pod, claim: NodeClaim | None, path: str | None) -> tuple[str, ...]:
     if claim is None:
-        return (f"no NodePool looks after {pod.spec.node_name}: the scheduler found room there",)
+        return (f"no NodePool or NodeTemplate made {pod.spec.node_name}: the scheduler found room there",)
     decision = claim.spec.decision
     if decision is None or pod.metadata.key not in decision.pods:
         if path == RUNNING or decision is None:
@@ -123,10 +133,12 @@ def _hint_for_starting(scene: Scene, pod: Pod) -> str:
     return f"bound {since} ago and not running: kubectl describe pod tells of images and volumes that are missing"
 
 
-def _rejected(scene: Scene, pod: Pod, claim: NodeClaim) -> tuple[str, ...]:
-    """What was weighed at the time, if the machine came for this pod; of other pools, how it looks now."""
+def _rejected(scene: Scene, pod: Pod, claim: NodeClaim, choice: Choice | None) -> tuple[str, ...]:
+    """What was weighed at the time, if the machine came for this pod; of others, how it looks now."""
     decision, acted = claim.spec.decision, claim.spec.pool
     then = decision.rejected if decision is not None and pod.metadata.key in decision.pods else ()
+    if choice is not None:
+        return not_chosen_lines(choice)
     asks = requirements_of(pod)
     now = tuple(
         f"pool {offer.pool}: "
@@ -182,6 +194,8 @@ def _tell_unschedulable(scene: Scene, pod: Pod, events: Sequence[Event], age: st
     verdict = scene.choice.choose(key, asks)
     promised = scene.machine_promised_to(key)
     look = scene.look(verdict.pool) if verdict.pool else None
+    if look is None and (story := _left_to_templates(scene, pod, events, age)) is not None:
+        return story
     claim = promised[1].claim if promised else None
     if promised is not None and look is not None and promised[0].pool is look.pool:
         acting, reasons, hint = _on_its_way(look, promised[1])
@@ -202,6 +216,25 @@ def _tell_unschedulable(scene: Scene, pod: Pod, events: Sequence[Event], age: st
         reasons=reasons,
         rejected=verdict.report,
         hint=hint,
+    )
+
+
+def _left_to_templates(scene: Scene, pod: Pod, events: Sequence[Event], age: str) -> Story | None:
+    """None when no template serves the pod either."""
+    served = service_of_templates(scene, pod, events)
+    if served is None:
+        return None
+    steps = _steps(pod, served.claim, events, None)
+    return Story(
+        kind="pod",
+        name=pod.metadata.key,
+        headline=f"pod {pod.metadata.key} has been waiting{age}: {served.acting}",
+        facts=_facts(scene, pod, served.claim, steps, None) | {"template": served.template},
+        steps=steps,
+        reasons=served.reasons,
+        rejected=(*not_chosen_lines(served.choice), *served.other_templates),
+        what_if=what_if_lines(served.choice),
+        hint=served.hint,
     )
 
 
@@ -264,7 +297,7 @@ def _machine_steps(pod: Pod, claim: NodeClaim) -> Iterator[Step]:
     """What the machine did; what it did before the pod was there is dropped by the caller."""
     status, decision = claim.status, claim.spec.decision
     if decision is not None and pod.metadata.key in decision.pods:
-        yield Step(decision.at, "decided", f"pool {claim.spec.pool} acted: {claim.metadata.name} is to serve it")
+        yield Step(decision.at, "decided", f"{owner_words(claim)} acted: {claim.metadata.name} is to serve it")
     if status.launched_at is not None:
         yield Step(status.launched_at, "launched", f"the cloud launched {machine_words(claim)}")
     if joined := condition_time(status.conditions, ClaimCondition.REGISTERED):
@@ -308,6 +341,7 @@ def _facts(
         "path": path,
         "pending_seconds": max(0.0, round((ends - created).total_seconds(), 3)) if created else None,
         "pool": claim.spec.pool if claim else None,
+        "template": claim.spec.template if claim else None,
         "machine": claim.metadata.name if claim else None,
         "node": pod.spec.node_name or None,
     }

@@ -18,6 +18,7 @@ from stratos.planning.pools.matching import PoolChoice, PoolOffer
 from stratos.planning.pools.offers import offer_of
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
 from stratos.snapshot.pool import PoolMachine, PoolSnapshot
+from stratos.snapshot.provisioning import ProvisioningSnapshot
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Scene:
     looks: tuple[PoolSnapshot, ...] = ()
     waiting: tuple[Pod, ...] = ()
     budgets: tuple[PodDisruptionBudget, ...] = ()
+    world: ProvisioningSnapshot | None = None  # as templates see it
 
     @cached_property
     def asks(self) -> dict[str, PodRequirements]:
@@ -57,6 +59,16 @@ class Scene:
                 if name in (machine.claim.status.node_name, machine.claim.metadata.name):
                     return look, machine
         return None
+
+    def template_claim_of_node(self, name: str) -> NodeClaim | None:
+        claims = self.world.claims if self.world else ()
+        return next((claim for claim in claims if name in (claim.status.node_name, claim.metadata.name)), None)
+
+    def template_claim_promised_to(self, pod: str) -> NodeClaim | None:
+        """The machine of a template that was last asked for on behalf of ``pod``."""
+        claims = self.world.claims if self.world else ()
+        found = [(each.at, claim) for claim in claims if (each := claim.spec.decision) is not None and pod in each.pods]
+        return max(found, key=lambda each: each[0])[1] if found else None
 
     def machine_promised_to(self, pod: str) -> tuple[PoolSnapshot, PoolMachine] | None:
         """The machine that was last brought into service for ``pod``."""
@@ -91,6 +103,11 @@ def machine_words(claim: NodeClaim) -> str:
     price = f"${status.price_usd_per_hour:.3f}/h" if status.price_usd_per_hour is not None else ""
     details = ", ".join(part for part in (status.instance_type, status.zone, price) if part)
     return f"{status.instance_id} ({details})" if details else status.instance_id
+
+
+def owner_words(claim: NodeClaim) -> str:
+    """Whose machine it is: ``pool ci`` or ``template any``."""
+    return f"pool {claim.spec.pool}" if claim.spec.pool else f"template {claim.spec.template}"
 
 
 def decision_words(decision: Decision) -> str:

@@ -33,6 +33,7 @@ class Story:
     steps: tuple[Step, ...] = ()
     reasons: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()  # what was considered and not chosen, and why
+    what_if: tuple[str, ...] = ()  # what one constraint less would change
     hint: str = ""
     facts: Mapping[str, Value] = field(default_factory=dict)
 
@@ -40,7 +41,7 @@ class Story:
         lines = [_wrapped(self.headline), *_table(self.facts)]
         if self.steps:
             lines += ["", *_timeline(self.steps)]
-        for title, items in (("why", self.reasons), ("not chosen", self.rejected)):
+        for title, items in (("why", self.reasons), ("not chosen", self.rejected), ("what if", self.what_if)):
             if items:
                 lines += ["", f"{title}:", *(_wrapped(item, "  ") for item in items)]
         if self.hint:
@@ -60,6 +61,7 @@ class Story:
             ],
             "reasons": list(self.reasons),
             "rejected": list(self.rejected),
+            "what_if": list(self.what_if),
             "hint": self.hint,
         }
 

@@ -1,0 +1,102 @@
+"""`stratos explain` for pods that templates serve: the machine, what lost against it, and what each wish costs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from controllers.pool_stories import Story, tell
+from controllers.template_stories import add_deployment, add_template, pods, wait_running
+from stratos.cli.explain import explain
+from stratos.cli.explaining.story import Story as Told
+from stratos.testing.virtual_time import VirtualClock
+
+
+async def told_of(story: Story, kind: str, name: str) -> Told:
+    return await explain(story.client, VirtualClock(), kind, name, "default")
+
+
+async def told_of_only_pod(story: Story) -> Told:
+    [pod] = await pods(story)
+    return await told_of(story, "pod", pod.metadata.name)
+
+
+def test_b59_a_pod_on_a_templates_machine_is_told_why_that_type_and_why_no_other() -> None:
+    """Each rule with the number of types it ruled out, the next by price, and the cheaper ones that were too small."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story, constraints={"minCpu": 4, "instanceFamilies": {"exclude": ["t3a", "t3"]}})
+        await add_deployment(story, "web", 1)
+        await wait_running(story, 1, within=300)
+        [claim] = await story.claims()
+
+        found = await told_of_only_pod(story)
+
+        assert found.facts["template"] == "any"
+        assert found.facts["path"] == "cold"
+        assert any(claim.spec.instance_type in reason for reason in found.reasons)
+        assert any("dearer" in line or "costs the same" in line for line in found.rejected)
+        assert any(line.endswith("types: constraints.minCpu") for line in found.rejected)
+        assert any(line.endswith("types: constraints.instanceFamilies.exclude") for line in found.rejected)
+        assert any(line.startswith("without constraints.minCpu: ") and line.endswith("less") for line in found.what_if)
+        assert any(step.text == f"template any acted: {claim.metadata.name} is to serve it" for step in found.steps)
+        assert "what if:" in found.to_text()
+
+    tell(plot)
+
+
+def test_b59_a_pod_that_nothing_fits_is_told_which_constraint_stands_in_the_way() -> None:
+    """One thing to change, and what it would cost then."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story, constraints={"maxCpu": 2})
+        await asyncio.sleep(5)
+        await add_deployment(story, "large", 1, cpu="6")
+        await asyncio.sleep(30)
+
+        found = await told_of_only_pod(story)
+
+        assert "no machine that template any may buy fits it" in found.headline
+        assert found.hint.startswith("give up constraints.maxCpu: ")
+        assert found.what_if[0].startswith("without constraints.maxCpu: ")
+        assert not found.what_if[0].endswith("less")
+        assert any("too small, leaves" in line for line in found.rejected)
+
+    tell(plot)
+
+
+def test_a_pod_whose_machine_is_coming_names_it() -> None:
+    """Between the decision and the node there is a minute in which one wonders."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story)
+        await asyncio.sleep(5)
+        await add_deployment(story, "web", 1)
+        await asyncio.sleep(20)
+        [claim] = await story.claims()
+
+        found = await told_of_only_pod(story)
+
+        coming = f"template any has asked for {claim.metadata.name} ({claim.spec.instance_type}) for it"
+        assert found.headline.endswith(coming)
+
+    tell(plot)
+
+
+def test_a_node_of_a_template_tells_its_price_and_why_it_was_asked_for() -> None:
+    """By the name of the node or of its claim."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story)
+        await add_deployment(story, "web", 1)
+        await wait_running(story, 1, within=300)
+        [claim] = await story.claims()
+
+        found = await told_of(story, "node", claim.status.node_name)
+
+        assert f"node {claim.status.node_name} of template any has been in service" in found.headline
+        assert found.facts["usd_per_hour"] == claim.spec.price_usd_per_hour
+        assert str(found.facts["running"]).startswith("default/web-")
+        assert found.reasons[0].startswith("running is wanted. ScaleUp: ")
+        assert (await told_of(story, "node", claim.metadata.name)).headline == found.headline
+
+    tell(plot)
