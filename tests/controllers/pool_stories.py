@@ -189,13 +189,18 @@ async def a_story(
     kubelets: KubeletOptions | None = None,
     cloud: Mapping[str, Any] | None = None,
     doors: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> AsyncGenerator[Story]:
-    """``cloud`` are further options of the cloud, ``doors`` what stands in front of it and of the API."""
+    """``cloud`` are further options of the cloud, ``doors`` what stands in front of it and of the API.
+
+    ``more`` are further options of the cluster.
+    """
     clock, rng = VirtualClock(), random.Random(seed)
     options = ClusterOptions(
         cloud=CloudOptions(**{"timings": TimingTable(TIMINGS), **(cloud or {})}),
         kubelets=kubelets or KubeletOptions(),
         registry=registry or ImageRegistry({"app:1": 100_000_000, "logger:1": 50_000_000}, missing={"none:1"}),
+        **(more or {}),
     )
     cluster = Cluster(open_memory(), clock=clock, ids=SeededIds(rng), rng=rng, options=options, **(doors or {}))
     async with cluster.running():

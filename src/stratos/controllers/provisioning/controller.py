@@ -231,6 +231,7 @@ class _Provisioning:
         if pod is not None:
             tell = self._recorder.warning if event.warning else self._recorder.normal
             tell(POD, pod, event.reason, event.message)
+            self._seen.say(event.pod, event.reason, event.message)
 
 
 def _settling(look: ProvisioningSnapshot) -> list[datetime]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from stratos.apis import labels
 from stratos.apis.daemonset import DAEMON_SET
-from stratos.apis.event import EVENT
+from stratos.apis.event import EVENT, Event
 from stratos.apis.meta import is_condition_true
 from stratos.apis.namespace import NAMESPACE
 from stratos.apis.node import NODE
@@ -32,6 +33,7 @@ _BY_NODE = "nodeName"
 _WAITING = "waiting"
 _GATED = "gated"
 _REASONS = (WARNING, ESTIMATE)  # of the events that are not to be repeated
+_POSTED_WITHIN = timedelta(seconds=30)  # an event that has not come back by then is lost
 
 ServedByPools = Callable[[Sequence[Pod]], Collection[str]]
 """Of some waiting pods those (namespace/name) that a pool has a machine at hand for."""
@@ -72,6 +74,9 @@ class Lookout:
         self.nodes = manager.cache(NODE)
         self.pods = manager.cache(POD, indexes={_WAITING: _waits_as})
         self.told = tuple(manager.cache(EVENT, field_selector=f"reason={reason}") for reason in _REASONS)
+        self._said: set[Told] = set()  # by us, on its way to the caches above
+        for cache in self.told:
+            cache.subscribe(lambda event: self._heard(event.object))
         self.classes: dict[str, Cache[NodeClass]] = {
             name: manager.cache(kind) for name, kind in NODE_CLASS_KINDS.items()
         }
@@ -129,8 +134,20 @@ class Lookout:
     def _sorted(self, pods: Iterable[Pod]) -> tuple[Pod, ...]:
         return tuple(sorted(pods, key=lambda pod: pod.metadata.key))
 
+    def say(self, pod: str, reason: str, message: str) -> None:
+        """Count as told what is being posted: the next look may be taken before it has come back."""
+        self._said.add(Told(pod, reason, message, self._clock.now()))
+
+    def _heard(self, event: Event) -> None:
+        about = f"{event.involved_object.namespace}/{event.involved_object.name}"
+        self._said = {
+            told for told in self._said if (told.pod, told.reason, told.message) != (about, event.reason, event.message)
+        }
+
     def _told(self) -> tuple[Told, ...]:
-        found = []
+        now = self._clock.now()
+        self._said = {told for told in self._said if told.at + _POSTED_WITHIN > now}
+        found = list(self._said)
         for cache in self.told:
             for event in cache:
                 at = event.last_timestamp or event.event_time or event.metadata.creation_timestamp

@@ -232,9 +232,11 @@ class _Planning:
                     messages.setdefault(pod, []).append(str(failure))
         for each in left:
             messages.setdefault(each.pod, []).append(each.message)
-        fresh = {(told.pod, told.message) for told in self._recently(WARNING)}
+        fresh: dict[str, list[str]] = {}
+        for told in self._recently(WARNING):
+            fresh.setdefault(told.pod, []).append(told.message)
         events = (PodEvent(pod, WARNING, "; ".join(lines), warning=True) for pod, lines in sorted(messages.items()))
-        return [event for event in events if (event.pod, event.message) not in fresh]
+        return [event for event in events if not any(event.message in said for said in fresh.get(event.pod, ()))]
 
     def _estimates(self, known: Existing) -> list[PodEvent]:
         """For gated pods that have none. All of them are counted, and the free room of nodes is not."""
