@@ -130,5 +130,5 @@ def _unschedulable(pod: Pod, nodes: int) -> Pod:
 
 
 def _told(left: Unplaced) -> str:
-    ways = [f"without {' and '.join(way.constraints)} it would be placed" for way in left.relaxations]
+    ways = map(str, left.relaxations)
     return "; ".join((left.message, *ways))

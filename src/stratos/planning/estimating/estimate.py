@@ -19,7 +19,7 @@ from stratos.catalog.instance_type import CapacityType
 from stratos.planning.estimating.answer import CloudEstimate, GroupEstimate, WorkloadEstimate
 from stratos.planning.estimating.choice import alternatives
 from stratos.planning.estimating.workloads import PodGroup, Workload
-from stratos.planning.packing.problem import PlannedMachine, Relaxation, Unplaced
+from stratos.planning.packing.problem import PlannedMachine, Unplaced
 from stratos.planning.provisioning.asks import PodAsks
 from stratos.planning.provisioning.strategies import BIN_SELECTION, Group, choose_machines, is_selected
 from stratos.planning.scheduling.daemons import compile_daemons
@@ -201,14 +201,5 @@ def _left_over(group: PodGroup, decided: Group, left: Sequence[Unplaced]) -> Gro
         pods=len(left),
         strategy=decided.strategy,
         reason=reason,
-        ways_out=tuple(_way_out(relaxation) for relaxation in first.relaxations),
+        ways_out=tuple(map(str, first.relaxations)),
     )
-
-
-def _way_out(relaxation: Relaxation) -> str:
-    given_up = " and ".join(relaxation.constraints)
-    if relaxation.offering is None:
-        return f"without {given_up} it fits"
-    name, zone, _ = relaxation.offering
-    where = f" in {zone}" if zone else ""
-    return f"without {given_up} it fits {name}{where} at ${relaxation.price_usd_per_hour:.4f}/h"

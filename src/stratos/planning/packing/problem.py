@@ -80,6 +80,14 @@ class Relaxation:
     offering: OfferingName | None  # None: it would fit on a node that is there
     price_usd_per_hour: float
 
+    def __str__(self) -> str:
+        changed = f"if this were changed: {', '.join(self.constraints)}"
+        if self.offering is None:
+            return f"would fit on a node that is there {changed}"
+        name, zone, terms = self.offering
+        where = f"{zone}, {terms}" if zone else terms
+        return f"would fit {name} ({where}) at ${self.price_usd_per_hour:.4f}/h {changed}"
+
 
 @dataclass(frozen=True, slots=True)
 class Unplaced:

@@ -8,7 +8,7 @@ is then asked of the rules themselves. Whoever plans for pods that wait does not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -17,7 +17,7 @@ import numpy as np
 from stratos.base.quantity import format_amount
 from stratos.planning.packing.constraints import Constraint, constraints_of, is_out_of_the_question
 from stratos.planning.packing.counting import topology_keys
-from stratos.planning.packing.problem import Candidate, Packing, PackingProblem, Relaxation
+from stratos.planning.packing.problem import Candidate, ExistingNode, Packing, PackingProblem, Relaxation
 from stratos.planning.packing.settling import machine_node
 from stratos.planning.packing.sites import Sites
 from stratos.planning.scheduling.cluster import ClusterState
@@ -47,11 +47,7 @@ def with_relaxations(problem: PackingProblem, packing: Packing) -> Packing:
 def state_after(problem: PackingProblem, packing: Packing) -> ClusterState:
     """The cluster once everything is where ``packing`` puts it."""
     asked = {pod.key: pod.requirements for pod in problem.pods}
-    state = ClusterState(problem.namespace_labels)
-    for node in problem.existing:
-        state.set_node(node.description)
-        for pod in node.pods:
-            state.add_pod(pod, node.description.name)
+    state = state_of(problem.existing, problem.namespace_labels)
     for key, name in packing.assignments.items():
         state.add_pod(PlacedPod(key, asked[key]), name)
     for number, machine in enumerate(packing.machines):
@@ -59,6 +55,15 @@ def state_after(problem: PackingProblem, packing: Packing) -> ClusterState:
         state.set_node(machine_node(machine.candidate, name))
         for key in machine.pods:
             state.add_pod(PlacedPod(key, asked[key]), name)
+    return state
+
+
+def state_of(nodes: Iterable[ExistingNode], namespace_labels: Mapping[str, Mapping[str, str]]) -> ClusterState:
+    state = ClusterState(namespace_labels)
+    for node in nodes:
+        state.set_node(node.description)
+        for pod in node.pods:
+            state.add_pod(pod, node.description.name)
     return state
 
 

@@ -19,8 +19,10 @@ from stratos.planning.packing.problem import (
     PlannedMachine,
     Unplaced,
 )
+from stratos.planning.packing.relaxing import state_of
 from stratos.planning.provisioning.asks import PodAsks
 from stratos.planning.provisioning.limits import Budget
+from stratos.planning.scheduling.cluster import ClusterState
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.placement import PlacedPod
 from stratos.planning.scheduling.rejection import Rule
@@ -223,7 +225,7 @@ class Basket:
         pods = [by_key[key] for key in machine.pods]
         if not any(pod.requirements.looks_at_other_pods for pod in pods):
             return True
-        nodes = [*map(closed, self._existing), *(closed(each.as_existing()) for each in self.machines.values())]
+        nodes = self._all_closed()
         answer = pack(
             PackingProblem(
                 pods=tuple(pod.to_place for pod in pods),
@@ -234,6 +236,17 @@ class Basket:
             effort=Effort.FAST,
         )
         return not answer.unplaced
+
+    def state(self) -> ClusterState:
+        """The cluster with all that was decided, and closed: what room is left has been tried."""
+        return state_of(self._all_closed(), self._namespace_labels)
+
+    def may_buy(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Of which one more is to be had, and allowed."""
+        return [each for each in self._still_to_be_had(candidates) if not self._budget.refuses(each)]
+
+    def _all_closed(self) -> list[ExistingNode]:
+        return [*map(closed, self._existing), *(closed(each.as_existing()) for each in self.machines.values())]
 
     def _true_reason(
         self,

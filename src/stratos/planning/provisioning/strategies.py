@@ -27,6 +27,7 @@ from stratos.planning.provisioning.asks import PodAsks, grants
 from stratos.planning.provisioning.basket import Basket, Filled
 from stratos.planning.provisioning.candidates import Candidates, by_price, candidates_of
 from stratos.planning.provisioning.limits import Budget
+from stratos.planning.provisioning.ways_out import with_ways_out
 from stratos.planning.scheduling.daemons import Daemons
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.rejection import Rule
@@ -88,10 +89,27 @@ def choose_machines(
     """The machines ``template`` would get for ``pods``, group by group. Without a ground: all zones of the region.
 
     A machine is told with the group that it was chosen for, and with all its pods: those of later groups may share it.
+    Pods that get none are told what they would have to give up.
     """
     basket = Basket(existing, budget=Budget((template,), (), catalog), effort=effort, namespace_labels=namespace_labels)
     shelf = Shelf(template, catalog, ground or LaunchGround(zones=catalog.zones), daemons)
-    return tuple(_with_all_pods(group, basket) for group in list(fill(basket, shelf, pods)))
+    groups = list(fill(basket, shelf, pods))
+    return tuple(_with_all_pods(tell_ways_out(group, basket, shelf), basket) for group in groups)
+
+
+def tell_ways_out(group: Group, basket: Basket, shelf: Shelf) -> Group:
+    """What pods that got no machine would have to give up to get one on top of everything in the basket."""
+    if not group.packing.unplaced:
+        return group
+
+    def offer(wishes: Wishes) -> Sequence[Candidate]:
+        if group.strategy == BIN_PACKING:
+            return basket.may_buy(group.candidates.all)
+        any_terms = group.strategy == BIN_SELECTION and wishes.terms is not None
+        return basket.may_buy(shelf.candidates(wishes, any_terms=any_terms).all)
+
+    unplaced = with_ways_out(group.packing.unplaced, group.pods, basket.state(), offer)
+    return replace(group, packing=replace(group.packing, unplaced=unplaced))
 
 
 def _with_all_pods(group: Group, basket: Basket) -> Group:

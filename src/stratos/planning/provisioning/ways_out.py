@@ -1,0 +1,80 @@
+"""What pods that got no machine would have to give up, their annotations about machines included.
+
+An annotation narrows what is offered before pods are held against it, so each is given up by looking at the offer that
+would be there without it. Only machines to buy are told: what is free elsewhere has been tried by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from itertools import combinations
+from typing import Any
+
+from stratos.planning.packing.problem import Candidate, Relaxation, Unplaced
+from stratos.planning.packing.relaxing import MOST_CONSTRAINTS, MOST_WAYS, WaysOut
+from stratos.planning.provisioning.annotations import Wishes
+from stratos.planning.provisioning.asks import PodAsks
+from stratos.planning.scheduling.cluster import ClusterState
+from stratos.planning.scheduling.requirements import PodRequirements
+
+Offer = Callable[[Wishes], Sequence[Candidate]]
+"""What may be bought for pods with such wishes."""
+
+_ANNOTATIONS: Mapping[str, str] = {
+    "families": "instance-family-inclusions",
+    "not_families": "instance-family-exclusions",
+    "type_regexps": "instance-type-regexp",
+    "gpu_skus": "instance-gpu-skus",
+    "max_gpus": "instance-max-gpus",
+    "max_cost_usd_per_hour": "instance-max-cost",
+    "terms": "instance-offerings",
+}
+
+
+def with_ways_out(
+    unplaced: Sequence[Unplaced], pods: Sequence[PodAsks], state: ClusterState, offer: Offer
+) -> tuple[Unplaced, ...]:
+    """``unplaced`` of ``pods``, which all wish for the same. ``state`` is the cluster with all that was decided."""
+    if not unplaced:
+        return ()
+    asked = {pod.key: pod.requirements for pod in pods}
+    kinds = list(dict.fromkeys(asked[each.pod] for each in unplaced))
+    found = _ways_out(kinds, pods[0].wishes, state, offer)
+    return tuple(replace(each, relaxations=found[asked[each.pod]]) for each in unplaced)
+
+
+def _ways_out(
+    kinds: Sequence[PodRequirements], wishes: Wishes, state: ClusterState, offer: Offer
+) -> dict[PodRequirements, tuple[Relaxation, ...]]:
+    found: dict[PodRequirements, list[Relaxation]] = {kind: [] for kind in kinds}
+    for given_up, left in _fewer_wishes(wishes):
+        waiting = [kind for kind in kinds if len(given_up) <= _size(found[kind])]
+        if not waiting:
+            break
+        ways_out = WaysOut(state, offer(left), waiting)
+        for kind in waiting:
+            for way in ways_out.of(kind):
+                if given_up or way.constraints:  # nothing to give up: what holds it back is no constraint of its own
+                    found[kind].append(replace(way, constraints=(*given_up, *way.constraints)))
+    return {kind: _smallest(ways) for kind, ways in found.items()}
+
+
+def _size(ways: Sequence[Relaxation]) -> int:
+    return min((len(way.constraints) for way in ways), default=MOST_CONSTRAINTS)
+
+
+def _smallest(ways: Sequence[Relaxation]) -> tuple[Relaxation, ...]:
+    # Of each set they come in order already; annotations given up leave the pod all that it requests.
+    smallest = [way for way in ways if len(way.constraints) == _size(ways)]
+    return tuple(smallest[:MOST_WAYS])
+
+
+def _fewer_wishes(wishes: Wishes) -> Iterator[tuple[tuple[str, ...], Wishes]]:
+    """All wishes, then without each, each two, …: with the words for what is given up."""
+    defaults: dict[str, Any] = {each.name: each.default for each in fields(Wishes)}
+    stated = [name for name in _ANNOTATIONS if getattr(wishes, name) != defaults[name]]
+    for number in range(min(len(stated), MOST_CONSTRAINTS) + 1):
+        for some in combinations(stated, number):
+            words = tuple(f"annotation {_ANNOTATIONS[name]}" for name in some)
+            yield words, replace(wishes, **{name: defaults[name] for name in some})
