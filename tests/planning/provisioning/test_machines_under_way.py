@@ -80,6 +80,21 @@ def test_a_pod_that_did_not_get_its_place_is_looked_after_again() -> None:
     assert [new.pods for new in taken.machines] == [("default/p",)]
 
 
+def test_a_node_with_start_up_taints_is_still_coming_for_as_long_as_joining_may_take() -> None:
+    """A driver that is being installed removes the taint later; one that never does must not hold the pods for ever."""
+    pod = selected("p")
+    driver = {"key": "driver.example/not-ready", "effect": "NoSchedule"}
+    template = everybodys(startupTaints=[driver], scaleUpTimeout="10m")
+    (claim,) = claims_for(plan_of(template, waiting=[pod]))
+    taint = Taint(key="driver.example/not-ready", effect="NoSchedule")
+
+    claim, node = joined(claim, ready_for=timedelta(minutes=5), taints=(taint,))
+    plan = plan_of(template, waiting=[pod], claims=[claim], nodes=[node])
+    assert (plan.machines, plan.assignments) == ((), {"default/p": node.metadata.name})
+    claim, node = joined(claim, ready_for=timedelta(minutes=11), taints=(taint,))
+    assert len(plan_of(template, waiting=[pod], claims=[claim], nodes=[node]).machines) == 1
+
+
 def test_nobody_is_sent_to_a_node_that_is_going() -> None:
     """Its pods are being moved off; whoever came would be moved next."""
     pod = selected("p")

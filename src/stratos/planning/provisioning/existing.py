@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from stratos.apis import labels
 from stratos.apis.node import Node
 from stratos.apis.nodeclaim import NodeClaim, NodeSettings, Wanted
 from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
+from stratos.base.duration import parse_duration_seconds
 from stratos.base.errors import Invalid
 from stratos.planning.packing.problem import ExistingNode
 from stratos.planning.pools.members import SETTLING
+from stratos.planning.pools.nodes import has_taint
 from stratos.planning.pools.rooms import furnish, settled_node
 from stratos.planning.pools.settings import settings_of_template_claim
 from stratos.planning.provisioning.asks import PodAsks
@@ -49,7 +52,7 @@ def existing_nodes(
         name = node.metadata.name
         claim = claims.get(name)
         there = sorted(pods.get(name, ()), key=lambda pod: pod.metadata.key)
-        if claim is not None and _is_coming(look, claim, failed):
+        if claim is not None and _is_coming(look, claim, failed, node):
             room = furnish(name, _coming_node(node, claim), daemons, there)
             found.append(_keep(claim, ExistingNode(room.node, room.held), waiting, promised))
         else:
@@ -65,12 +68,17 @@ def existing_nodes(
     return Existing(tuple(found), promised)
 
 
-def _is_coming(look: ProvisioningSnapshot, claim: NodeClaim, failed: frozenset[str]) -> bool:
+def _is_coming(look: ProvisioningSnapshot, claim: NodeClaim, failed: frozenset[str], node: Node | None = None) -> bool:
     """Whether its node is still to take the pods it was made for."""
     if claim.wish is not Wanted.RUNNING or claim.metadata.name in failed:
         return False
-    ready_at = claim.status.ready_at
-    return ready_at is None or look.taken_at < ready_at + SETTLING
+    ready_at, settings = claim.status.ready_at, claim.spec.node or NodeSettings()
+    if ready_at is None or look.taken_at < ready_at + SETTLING:
+        return True
+    if node is None or not has_taint(node, *settings.startup_taints):
+        return False
+    # Whoever removes its start-up taints has as long as a machine has to join; then its pods look elsewhere.
+    return look.taken_at < ready_at + timedelta(seconds=parse_duration_seconds(settings.join_timeout))
 
 
 def _coming_node(node: Node, claim: NodeClaim) -> NodeDescription:
