@@ -77,3 +77,11 @@ def test_b24_an_estimate_without_a_machine_says_so() -> None:
     (event,) = plan_of(LUNA_TEMPLATE, gated=(gated("p", cpu=500),)).events
 
     assert event.message.startswith("No node type found")
+
+
+def test_a_gated_pod_with_an_annotation_without_meaning_is_told_so() -> None:
+    """It asked a question, and this is the answer."""
+    pod = gated("p", annotations={"stratos.sh/instance-max-gpus": "two"})
+    (event,) = plan_of(LUNA_TEMPLATE, gated=(pod,)).events
+
+    assert event.message.startswith("No node type found: metadata.annotations[stratos.sh/instance-max-gpus]: 'two'")

@@ -134,7 +134,7 @@ class _Question:
         return hash((id(self.catalog), self.template.metadata.name, self.any_terms))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _answer(asked: _Question) -> Candidates:
     # Thousands of offerings take tens of milliseconds, and every plan asks the same again until somebody edits.
     template, catalog = asked.template, asked.catalog

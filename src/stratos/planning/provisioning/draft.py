@@ -7,7 +7,7 @@ claim, see `settings_of`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stratos.apis import labels
 from stratos.apis.node import Taint
@@ -58,13 +58,9 @@ class NodeDraft:
             node_labels[labels.DEDICATED_GROUP] = group
         _, allocatable = self._of_type(type_)
         node = NodeDescription(name="", labels=node_labels, taints=self._taints, allocatable=allocatable)
-        overhead = self._daemons.overhead(node)
-        if overhead:
-            left = {resource: max(0, amount - overhead.get(resource, 0)) for resource, amount in allocatable.items()}
-            node = NodeDescription(name="", labels=node_labels, taints=self._taints, allocatable=left)
         return Candidate(
             offering=OfferingName(type_.name, offer.zone, offer.capacity_type),
-            node=node,
+            node=replace(node, allocatable=self._daemons.leave(type_.name, node)),
             price_usd_per_hour=offer.price_usd_per_hour,
             template=self._template.metadata.name,
         )
@@ -170,24 +166,22 @@ def stands_in_for_spot(node_labels: Mapping[str, str]) -> bool:
 
 
 class _DaemonMemory:
-    """What the DaemonSets take from a node, remembered by the labels that they look at."""
+    """What DaemonSets leave of a node, remembered by its type and the labels that they look at."""
 
     def __init__(self, daemons: Daemons) -> None:
         self._daemons = daemons
         self._keys = sorted({key for _, asks in daemons for key in _looked_at(asks.node_rules)})
-        self._known: dict[tuple[str | None, ...], dict[str, int]] = {}
+        self._known: dict[tuple[str | None, ...], Mapping[str, int]] = {}
 
-    def overhead(self, node: NodeDescription) -> dict[str, int]:
-        if not self._daemons:
-            return {}
-        seen = tuple(node.labels.get(key) for key in self._keys)
+    def leave(self, instance_type: str, node: NodeDescription) -> Mapping[str, int]:
+        seen = (instance_type, *(node.labels.get(key) for key in self._keys))
         found = self._known.get(seen)
         if found is None:
-            found = {}
+            left = dict(node.allocatable)
             for _, asks in daemons_on(self._daemons, node):
                 for resource, amount in asks.requests:
-                    found[resource] = found.get(resource, 0) + amount
-            self._known[seen] = found
+                    left[resource] = max(0, left.get(resource, 0) - amount)
+            found = self._known[seen] = left
         return found
 
 

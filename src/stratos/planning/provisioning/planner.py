@@ -58,8 +58,7 @@ class _Planning:
         self._unusable = {each.metadata.name: self._why_unusable(each) for each in self._templates}
         self._daemons = compile_daemons(look.daemon_sets)
         self._report: list[str] = []
-        self._unreadable: dict[str, Unplaced] = {}
-        self._asks = self._read(look.waiting)
+        self._asks, self._unreadable = self._read(look.waiting)
         self._served = self._serve(look.waiting, self._asks)
 
     def plan(self) -> ProvisioningPlan:
@@ -72,7 +71,7 @@ class _Planning:
         groups, unplaced = self._provide(basket, budget, waiting)
         machines = self._new_machines(groups, basket)
         assignments = {**known.promised, **_onto_nodes(groups, basket)}
-        lost = (*unplaced, *self._unreadable.values(), *self._unserved())
+        lost = (*unplaced, *self._unreadable, *self._unserved())
         left = tuple(sorted(lost, key=lambda each: each.pod))
         bounds = [group.packing.lower_bound_usd_per_hour for group in groups if group.packing.machines]
         return ProvisioningPlan(
@@ -102,9 +101,10 @@ class _Planning:
 
     # What pods ask for, and of whom
 
-    def _read(self, pods: Sequence[Pod]) -> dict[str, PodAsks]:
+    def _read(self, pods: Sequence[Pod]) -> tuple[dict[str, PodAsks], list[Unplaced]]:
+        """What the pods ask for, and those of which nobody can tell."""
         cluster = self._look.cluster
-        found = {}
+        found, unreadable = dict[str, PodAsks](), list[Unplaced]()
         for pod in sorted(pods, key=lambda pod: pod.metadata.key):
             key = pod.metadata.key
             try:
@@ -117,8 +117,8 @@ class _Planning:
                 found[key] = asks_of(pod, volumes=volumes)
             except Invalid as error:
                 hint = f"; {error.hint}" if error.hint else ""
-                self._unreadable[key] = Unplaced(key, Rule.NODE_AFFINITY, f"{error.message}{hint}")
-        return found
+                unreadable.append(Unplaced(key, Rule.NODE_AFFINITY, f"{error.message}{hint}"))
+        return found, unreadable
 
     def _serve(self, pods: Sequence[Pod], asks: Mapping[str, PodAsks]) -> dict[str, Serving]:
         self._report += [f"template {name}: {why}" for name, why in sorted(self._unusable.items()) if why]
@@ -181,7 +181,8 @@ class _Planning:
             shelf = self._shelf(template)
             for group in fill(basket, shelf, pods):
                 chosen = [basket.machines[machine] for machine in group.machines]
-                diversify(chosen, group.candidates, template.spec.constraints, self._spot_families(name), budget)
+                families = self._spot_families(name, [*basket.machines.values()], chosen)
+                diversify(chosen, group.candidates, template.spec.constraints, families, budget)
                 groups.append(group)
                 missing = {each.pod: each for each in group.packing.unplaced}
                 for asks in group.pods:
@@ -191,15 +192,22 @@ class _Planning:
                         del left[asks.key]
         return groups, [_all_reasons(reasons[key]) for key in sorted(left)]
 
-    def _spot_families(self, template: str) -> list[str]:
+    def _spot_families(self, template: str, chosen: Sequence[Chosen], but: Sequence[Chosen]) -> list[str]:
+        """Of the spot machines that the template has, and of those chosen before these."""
         types = self._look.catalog.instance_types
-        return [
-            types[claim.spec.instance_type].family
+        claimed = [
+            claim.spec.instance_type
             for claim in self._look.claims
-            if claim.spec.template == template
-            and claim.spec.capacity_type == CapacityType.SPOT
-            and claim.spec.instance_type in types
+            if claim.spec.template == template and claim.spec.capacity_type == CapacityType.SPOT
         ]
+        others = [
+            each.candidate.offering.instance_type
+            for each in chosen
+            if each not in but
+            and each.candidate.template == template
+            and each.candidate.offering.capacity_type is CapacityType.SPOT
+        ]
+        return [types[name].family for name in (*claimed, *others) if name in types]
 
     def _new_machines(self, groups: Sequence[Group], basket: Basket) -> tuple[NewMachine, ...]:
         templates = {each.metadata.name: each for each in self._templates}
@@ -244,7 +252,7 @@ class _Planning:
         gated = self._look.gated
         if all(pod.metadata.key in told for pod in gated):
             return []
-        asks = self._read(gated)
+        asks, unreadable = self._read(gated)
         served = self._serve(gated, asks)
         basket = Basket(
             [closed(node) for node in known.nodes],
@@ -252,7 +260,7 @@ class _Planning:
             effort=self._effort,
             namespace_labels=self._look.cluster.namespace_labels,
         )
-        groups, events = list[Group](), list[PodEvent]()
+        groups, events = list[Group](), [no_estimate(each.pod, each.message) for each in unreadable]
         for template in self._templates:
             name = template.metadata.name
             mine = [each for key, each in asks.items() if served[key].templates[:1] == (name,)]
