@@ -11,7 +11,7 @@ from stratos.cli.bench.packing import run_packing
 
 
 def main() -> None:
-    run_packing(None, None, None, 3, 42, files=(None, None), zones="", pricing="on-demand", print_json=True)
+    run_packing(None, None, None, 3, 42, files=(None, None), zones=(), pricing="on-demand", print_json=True)
 
 
 if __name__ == "__main__":

@@ -41,9 +41,10 @@ def write_set(tmp_path: Path) -> WriteSet:
     return write
 
 
-def run_files(files: tuple[Path | None, Path | None], capsys: pytest.CaptureFixture[str], **more: str) -> Any:
-    settings = {"zones": "", "pricing": "on-demand", **more}
-    run_packing(None, None, None, 1, 42, files=files, print_json=True, **settings)
+def run_files(
+    files: tuple[Path | None, Path | None], capsys: pytest.CaptureFixture[str], *zones: str, pricing: str = "on-demand"
+) -> Any:
+    run_packing(None, None, None, 1, 42, files=files, zones=zones, pricing=pricing, print_json=True)
     return json.loads(capsys.readouterr().out)
 
 
@@ -67,10 +68,10 @@ def test_terms_zones_and_selectors_of_a_set_are_kept(write_set: WriteSet, capsys
     files = write_set(pods, {"types": [TYPE]})
 
     said = run_files(files, capsys, pricing="both")
-    moved = run_files(files, capsys, pricing="both", zones="c")
+    elsewhere = run_files(files, capsys, "b,c", pricing="both")
 
     assert (said["unplaced"], said["nodes"], said["cost_usd_per_hour"]) == (2, 1, 0.04)
-    assert (moved["unplaced"], moved["nodes"]) == (2, 1)
+    assert (elsewhere["unplaced"], elsewhere["nodes"]) == (3, 0)
 
 
 def test_gpus_and_their_models_are_matched(write_set: WriteSet, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,7 +114,7 @@ def test_one_file_alone_is_no_set(write_set: WriteSet, capsys: pytest.CaptureFix
 def test_a_set_is_the_same_each_time_and_each_rate_has_its_cost(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Figures are compared over months and machines: what was packed must not have changed."""
     first, again = (SETS[name](40, random.Random(7)) for _ in range(2))
-    run_packing(name, 40, "fast", 1, 7, files=(None, None), zones="", pricing="on-demand", print_json=True)
+    run_packing(name, 40, "fast", 1, 7, files=(None, None), zones=(), pricing="on-demand", print_json=True)
     (row,) = json.loads(capsys.readouterr().out)["results"]
 
     assert first == again

@@ -188,7 +188,9 @@ def bench_packing(
             '"price_on_demand","price_spot","zones","gpu"?,"gpu_sku"?}]}.'
         ),
     ] = None,
-    zones: Annotated[str, typer.Option(help="With files: the zones of all types, separated by commas.")] = "",
+    zones: Annotated[
+        list[str] | None, typer.Option(help="With files: only these zones; several times, or separated by commas.")
+    ] = None,
     pricing: Annotated[str, typer.Option(help="With files: on-demand, spot or both.")] = "on-demand",
     json_output: Json = False,
 ) -> None:
@@ -202,7 +204,7 @@ def bench_packing(
         rounds,
         seed,
         files=(pods_file, types_file),
-        zones=zones,
+        zones=zones or (),
         pricing=pricing,
         print_json=json_output,
     )

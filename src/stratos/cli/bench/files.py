@@ -72,7 +72,10 @@ class TypesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_set(pods_file: Path, types_file: Path, zones: tuple[str, ...], pricing: str) -> BenchSet:
-    """``zones`` replaces the zones of all types. Raises `Invalid` naming the file and the place in it."""
+    """Types are sold in those of their zones that ``zones`` names, if it names any; those that name none in all of them.
+
+    Raises `Invalid` naming the file and the place in it.
+    """
     pods = _read(pods_file, list[PodRow])
     types = _read(types_file, TypesFile)
     terms = tuple(CapacityType) if pricing == "both" else (CapacityType(pricing),)
@@ -151,6 +154,7 @@ def _candidates(
     own_labels = {labels.ARCH: row.arch, labels.OS: row.os}
     if row.gpu_sku:
         own_labels[GPU_SKU] = row.gpu_sku
+    sold_in = [zone for zone in row.zones if not zones or zone in zones] if row.zones else (zones or [ANYWHERE])
     found = []
     for term in terms:
         price = prices[term]
@@ -158,10 +162,7 @@ def _candidates(
             continue
         if price < 0:
             raise Invalid(f"{place}: the {term} price of {row.name} is {price}", hint="prices are 0 or more, in $/h")
-        found += [
-            candidate(row.name, allocatable, zone, term, price, **own_labels)
-            for zone in zones or tuple(row.zones) or (ANYWHERE,)
-        ]
+        found += [candidate(row.name, allocatable, zone, term, price, **own_labels) for zone in sold_in]
     return found
 
 

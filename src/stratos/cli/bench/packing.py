@@ -9,7 +9,7 @@ import random
 import resource
 import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -99,7 +99,7 @@ def run_packing(
     seed: int,
     *,
     files: tuple[Path | None, Path | None],
-    zones: str,
+    zones: Sequence[str],
     pricing: str,
     print_json: bool,
 ) -> None:
@@ -114,7 +114,7 @@ def run_packing(
         raise Invalid(f"{missing} is missing", hint="a set of one's own has both files")
     if pricing not in (*CapacityType, "both"):
         raise Invalid(f"--pricing: {pricing!r} is unknown", hint="on-demand, spot or both")
-    named = tuple(zone.strip() for zone in zones.split(",") if zone.strip())
+    named = tuple(zone.strip() for each in zones for zone in each.split(",") if zone.strip())
     given = read_set(pods_file, types_file, named, pricing)
     _run_files(pods_file.name, given, effort or "best", print_json=print_json)
 
