@@ -7,7 +7,7 @@ claim, see `settings_of`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from stratos.apis import labels
 from stratos.apis.node import Taint
@@ -57,10 +57,10 @@ class NodeDraft:
         if group:
             node_labels[labels.DEDICATED_GROUP] = group
         _, allocatable = self._of_type(type_)
-        node = NodeDescription(name="", labels=node_labels, taints=self._taints, allocatable=allocatable)
+        left = self._daemons.leave(type_.name, node_labels, self._taints, allocatable)
         return Candidate(
             offering=OfferingName(type_.name, offer.zone, offer.capacity_type),
-            node=replace(node, allocatable=self._daemons.leave(type_.name, node)),
+            node=NodeDescription(name="", labels=node_labels, taints=self._taints, allocatable=left),
             price_usd_per_hour=offer.price_usd_per_hour,
             template=self._template.metadata.name,
         )
@@ -173,12 +173,18 @@ class _DaemonMemory:
         self._keys = sorted({key for _, asks in daemons for key in _looked_at(asks.node_rules)})
         self._known: dict[tuple[str | None, ...], Mapping[str, int]] = {}
 
-    def leave(self, instance_type: str, node: NodeDescription) -> Mapping[str, int]:
-        seen = (instance_type, *(node.labels.get(key) for key in self._keys))
+    def leave(
+        self,
+        instance_type: str,
+        node_labels: Mapping[str, str],
+        taints: tuple[Taint, ...],
+        allocatable: Mapping[str, int],
+    ) -> Mapping[str, int]:
+        seen = (instance_type, *(node_labels.get(key) for key in self._keys))
         found = self._known.get(seen)
         if found is None:
-            left = dict(node.allocatable)
-            for _, asks in daemons_on(self._daemons, node):
+            left = dict(allocatable)
+            for _, asks in daemons_on(self._daemons, NodeDescription(name="", labels=node_labels, taints=taints)):
                 for resource, amount in asks.requests:
                     left[resource] = max(0, left.get(resource, 0) - amount)
             found = self._known[seen] = left
