@@ -72,7 +72,7 @@ class TypesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_set(pods_file: Path, types_file: Path, zones: tuple[str, ...], pricing: str) -> BenchSet:
-    """Types are sold in those of their zones that ``zones`` names, if it names any; those that name none in all of them.
+    """Types are sold in those of their zones that ``zones`` names, if any; types that name none in all of them.
 
     Raises `Invalid` naming the file and the place in it.
     """
