@@ -13,9 +13,13 @@ from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeState, Wanted
 from stratos.apis.nodetemplate import Disruption as Settings
 from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
+from stratos.base.errors import Invalid
 from stratos.planning.pools.drain import workload_pods
 from stratos.planning.provisioning.strategies import OPTIMAL
+from stratos.planning.scheduling.requests import effective_requests, node_amounts
 from stratos.snapshot.provisioning import ProvisioningSnapshot
+
+_COUNTED = ("cpu", "memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class TemplateMachine:
     template: NodeTemplate | None  # None: it is gone
     node: Node | None
     pods: tuple[Pod, ...]  # that somebody wants to run; not the node's own equipment
+    usage: float = 1.0  # the share of the node that these ask for, of the resource of which they ask for most
 
     @property
     def name(self) -> str:
@@ -72,9 +77,27 @@ def machines_of(world: ProvisioningSnapshot) -> tuple[TemplateMachine, ...]:
     found = []
     for claim in sorted(world.claims, key=lambda claim: claim.metadata.name):
         node = nodes.get(claim.status.provider_id) if claim.status.provider_id else None
-        here = pods.get(node.metadata.name, []) if node is not None else []
-        found.append(TemplateMachine(claim, templates.get(claim.spec.template), node, workload_pods(here)))
+        here = workload_pods(pods.get(node.metadata.name, [])) if node is not None else ()
+        asked = _usage(node, here) if node is not None else 1.0
+        found.append(TemplateMachine(claim, templates.get(claim.spec.template), node, here, asked))
     return tuple(found)
+
+
+def _usage(node: Node, pods: Iterable[Pod]) -> float:
+    """CPU, memory and devices count: a node with a GPU in use is in use, however little CPU that takes.
+
+    DaemonSets do not: they come with the node.
+    """
+    try:
+        allocatable = node_amounts(node.status.allocatable or node.status.capacity)
+        asked = dict.fromkeys((name for name in allocatable if name in _COUNTED or "/" in name), 0)
+        for pod in pods:
+            for name, amount in effective_requests(pod.spec).items():
+                if name in asked:
+                    asked[name] += amount
+    except Invalid:
+        return 1.0  # nobody can tell: it is left alone
+    return max((amount / allocatable[name] for name, amount in asked.items() if allocatable[name] > 0), default=1.0)
 
 
 def _by_node(pods: Iterable[Pod]) -> dict[str, list[Pod]]:

@@ -29,7 +29,6 @@ from stratos.planning.disruption.usage import (
     threshold,
     unneeded_since,
     unneeded_until,
-    usage,
 )
 from stratos.planning.disruption.ways import Obstacle, Way, obstacle_of_node, way_out
 from stratos.planning.pools.nodes import has_become_ready
@@ -166,7 +165,7 @@ class _Planner:
                 self._begin(self._without_replacement(machine, Reason.EMPTY, message))
 
     def _remove_little_used(self) -> None:
-        for machine in sorted(self._idle_machines(), key=lambda each: (usage(each), each.name)):
+        for machine in sorted(self._idle_machines(), key=lambda each: (each.usage, each.name)):
             since = self._unneeded(machine)
             if since is None or not machine.pods or not self._may_save(machine, Reason.UNDERUTILIZED):
                 continue
@@ -181,7 +180,7 @@ class _Planner:
             if refused is not None:
                 self._block(machine, Reason.UNDERUTILIZED, "room", refused.message)
                 continue
-            message = f"its pods ask for {usage(machine):.0%} of it, the threshold is {threshold(machine):.0%}"
+            message = f"its pods ask for {machine.usage:.0%} of it, the threshold is {threshold(machine):.0%}"
             self._begin(self._without_replacement(machine, Reason.UNDERUTILIZED, message))
 
     def _save(self) -> None:

@@ -17,7 +17,6 @@ from stratos.planning.disruption.machines import TemplateMachine
 from stratos.planning.disruption.plan import Disruption, Reason
 from stratos.planning.disruption.replacing import Leaving, Market, replace_machines
 from stratos.planning.disruption.room import Room
-from stratos.planning.disruption.usage import usage
 from stratos.planning.packing.problem import Candidate
 from stratos.planning.provisioning.draft import stands_in_for_spot
 from stratos.snapshot.provisioning import ProvisioningSnapshot
@@ -82,14 +81,14 @@ def saves_enough(disruption: Disruption, template: NodeTemplate, of_usd_per_hour
 
 def _sets(movable: Sequence[Movable], allowed: int, market: Market) -> Iterator[tuple[Movable, ...]]:
     """The least used together, in sets that halve; then one by one those that waste most."""
-    by_use = sorted(movable, key=lambda each: (usage(each[0]), each[0].name))
+    by_use = sorted(movable, key=lambda each: (each[0].usage, each[0].name))
     size = min(allowed, len(by_use))
     while size > 1:
         yield tuple(by_use[:size])
         size //= 2
 
     def waste(each: Movable) -> tuple[float, str]:
-        return -market.price(each[0]) * (1 - usage(each[0])), each[0].name
+        return -market.price(each[0]) * (1 - each[0].usage), each[0].name
 
     yield from ((each,) for each in sorted(movable, key=waste)[:_SINGLES])
 

@@ -1,4 +1,4 @@
-"""How much of a node its pods ask for, and since when that has been too little to keep it."""
+"""Since when a machine has been used too little to keep it."""
 
 from __future__ import annotations
 
@@ -9,37 +9,9 @@ from stratos.apis import labels
 from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
 from stratos.base.duration import parse_duration_seconds
-from stratos.base.errors import Invalid
 from stratos.planning.disruption.machines import TemplateMachine
 from stratos.planning.disruption.plan import Mark
 from stratos.planning.provisioning.strategies import BIN_SELECTION
-from stratos.planning.scheduling.requests import effective_requests, node_amounts
-
-_COUNTED = ("cpu", "memory")
-
-
-def usage(machine: TemplateMachine) -> float:
-    """The share of the node that is asked for, of the resource that is asked for most: CPU, memory, or its devices.
-
-    A node with a GPU in use is in use, however little CPU that takes. DaemonSets do not count: they come with the node.
-    """
-    if machine.node is None:
-        return 1.0
-    allocatable = node_amounts(machine.node.status.allocatable or machine.node.status.capacity)
-    counted = [name for name in allocatable if name in _COUNTED or "/" in name]
-    asked = dict.fromkeys(counted, 0)
-    for pod in machine.pods:
-        for name, amount in _requests(pod).items():
-            if name in asked:
-                asked[name] += amount
-    return max((asked[name] / allocatable[name] for name in counted if allocatable[name] > 0), default=1.0)
-
-
-def _requests(pod: Pod) -> dict[str, int]:
-    try:
-        return effective_requests(pod.spec)
-    except Invalid:
-        return {}  # bound by somebody who did not count either
 
 
 def threshold(machine: TemplateMachine) -> float:
@@ -57,7 +29,7 @@ def is_little_used(machine: TemplateMachine) -> bool:
     least = threshold(machine)
     if least == 0.0:
         return not any(is_managed(machine.template, pod) for pod in machine.pods)
-    return usage(machine) < least
+    return machine.usage < least
 
 
 def is_managed(template: NodeTemplate | None, pod: Pod) -> bool:
