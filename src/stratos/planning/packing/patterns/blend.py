@@ -18,6 +18,7 @@ from stratos.planning.packing.patterns.solver import quiet_solver
 @dataclass(frozen=True, slots=True, eq=False)
 class Blend:
     values: Values  # [C]
+    room_prices: NDArray[np.float64]  # [K, R] what a unit of a resource costs on a machine of the kind
     machines: NDArray[np.float64]  # [K] how many of each kind, fractions and all
 
 
@@ -57,7 +58,9 @@ def blend_of(shelf: Shelf, waiting: Counts, stock: NDArray[np.int64]) -> Blend |
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
         return None
     solution = solver.getSolution()
+    duals = np.maximum(np.array(solution.row_dual), 0.0)
     return Blend(
-        values=np.maximum(np.array(solution.row_dual)[:class_rows], 0.0),
+        values=duals[:class_rows],
+        room_prices=duals[class_rows:].reshape(shelf.room.shape),
         machines=np.maximum(np.array(solution.col_value)[pieces:], 0.0),
     )

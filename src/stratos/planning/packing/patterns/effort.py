@@ -5,6 +5,7 @@ from __future__ import annotations
 UNITS_PER_SECOND = 700.0  # on the machine the figures of docs/designs were taken on; a unit is about a millisecond
 FILLING_UNITS = 0.4  # to fill one machine, whatever the number of classes …
 FILLING_UNITS_PER_CLASS = 0.001  # … and for each of them
+EXACT_FILLING_UNITS_PER_CLASS = 0.3  # to fill one machine by an integer program
 MASTER_UNITS_PER_CELL = 1e-4  # to solve the master program: for each class and pattern
 
 
@@ -12,14 +13,17 @@ class Effort:
     """Work left, in units of about a millisecond."""
 
     def __init__(self, allowance_seconds: float) -> None:
-        self._left = allowance_seconds * UNITS_PER_SECOND
+        self._whole = self._left = allowance_seconds * UNITS_PER_SECOND
 
-    @property
-    def is_spent(self) -> bool:
-        return self._left <= 0
+    def has_left(self, share: float = 0.0) -> bool:
+        """Whether more than this share of the whole is left."""
+        return self._left > share * self._whole
 
     def spend_on_filling(self, classes: int) -> None:
         self._left -= FILLING_UNITS + FILLING_UNITS_PER_CLASS * classes
+
+    def spend_on_exact_filling(self, classes: int) -> None:
+        self._left -= EXACT_FILLING_UNITS_PER_CLASS * classes
 
     def spend_on_master(self, classes: int, patterns: int) -> None:
         self._left -= MASTER_UNITS_PER_CELL * classes * patterns

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stratos.planning.packing.patterns.knapsack import Knapsacks
+from stratos.planning.packing.patterns.knapsack import TINY, Knapsacks
 from stratos.planning.packing.patterns.master import Master, MasterSolution
 from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf, Values
 from stratos.planning.packing.patterns.solver import SAFETY
 
 SMOOTHING = 0.5  # how much of the best values so far goes into those asked about
 WORTH_MORE = 1 + 1e-6  # than its price, and a pattern is of interest
+NEARLY = 0.98  # of its price, and a pattern is of interest before anything better is known
+TASTES = (0.0, 0.1, -0.1)  # the first families: as values say, with larger pods worth more, and with smaller ones
 PATIENCE = 4  # rounds …
 STALLING = 0.0007  # … in which the cost falls by no more than this: what follows is not worth its time
 FAMILY = 400  # patterns in one round, at most
@@ -43,29 +45,38 @@ def generate(
     values: Values,
     most_rounds: int,
     good_enough: float,
+    effort_to_leave: float = 0.0,
 ) -> Generated | None:
-    """Start from patterns that cover the pods, and from some values. Ends when the gap is closed, or nothing is new."""
+    """Start from patterns that cover the pods, and from some values.
+
+    Ends when the gap is closed, nothing is new, or no more than a share of the effort is left. None: the patterns do
+    not cover the pods within the limits.
+    """
     master = Master(shelf, waiting, stock)
     master.add(patterns)
-    no_scarcity = np.zeros(len(shelf.room))
+    size = shelf.weight.max(axis=1, initial=0.0)
     worth = knapsacks.worth_at_most(values, waiting)
-    bound, best = _bound(shelf, worth, values, waiting, stock)
-    master.add(_family(shelf, knapsacks, worth, values, no_scarcity, waiting))
+    bound, best = bound_of(shelf, worth, values, waiting, stock)
+    price = shelf.demand.price_usd_per_hour
+    for taste in TASTES:
+        flavoured = values * (1 + taste * size)
+        master.add(_family(shelf, knapsacks, flavoured, price * NEARLY, waiting))
     solution = master.solve()
     if solution is None:
         return None
     costs = [solution.cost_usd_per_hour]
     for _ in range(most_rounds):
         knapsacks.effort.spend_on_master(len(waiting), len(master.patterns))
-        if costs[-1] <= bound * (1 + good_enough) or _stalls(costs) or knapsacks.effort.is_spent:
+        if costs[-1] <= bound * (1 + good_enough) or _stalls(costs) or not knapsacks.effort.has_left(effort_to_leave):
             break
         for share in (SMOOTHING, 0.0):
             asked = share * best + (1 - share) * solution.values
             worth = knapsacks.worth_at_most(asked, waiting)
-            proved, scaled = _bound(shelf, worth, asked, waiting, stock)
+            proved, scaled = bound_of(shelf, worth, asked, waiting, stock)
             if proved > bound:
                 bound, best = proved, scaled
-            if master.add(_family(shelf, knapsacks, worth, asked, solution.scarcity, waiting)):
+            cost = (price + solution.scarcity) * WORTH_MORE
+            if master.add(_family(shelf, knapsacks, asked, cost, waiting)):
                 break
         else:
             break
@@ -75,24 +86,55 @@ def generate(
     return Generated(master, solution, best, bound)
 
 
+def deepen(
+    shelf: Shelf,
+    knapsacks: Knapsacks,
+    generated: Generated,
+    waiting: Counts,
+    stock: NDArray[np.int64],
+    *,
+    good_enough: float,
+) -> Generated:
+    """Go on with exact fillings, where the fast ones find nothing more: better patterns, and a better bound."""
+    price = shelf.demand.price_usd_per_hour
+    master, solution = generated.master, generated.solution
+    bound, best = generated.bound_usd_per_hour, generated.values
+    while solution.cost_usd_per_hour > bound * (1 + good_enough) and knapsacks.effort.has_left():
+        asked = solution.values
+        cost = (price + solution.scarcity) * WORTH_MORE
+        worth = knapsacks.worth_at_most(asked, waiting)
+        found: list[Pattern] = []
+        for kind in np.flatnonzero(worth > cost).tolist():
+            if not knapsacks.effort.has_left():
+                break
+            counts, at_most = knapsacks.fill_exactly(kind, asked, waiting)
+            worth[kind] = min(worth[kind], at_most)
+            if asked @ counts > cost[kind]:
+                found.append(Pattern(kind, counts))
+        proved, scaled = bound_of(shelf, worth, asked, waiting, stock)
+        if proved > bound:
+            bound, best = proved, scaled
+        if not master.add([*found, *_family(shelf, knapsacks, asked, cost, waiting)]):
+            break
+        better = master.solve()
+        assert better is not None, "more patterns cover what fewer did"
+        solution = better
+    return Generated(master, solution, best, bound)
+
+
 def _stalls(costs: list[float]) -> bool:
     return len(costs) > PATIENCE and costs[-1] > costs[-1 - PATIENCE] * (1 - STALLING) and costs[-1] < costs[0]
 
 
 def _family(
-    shelf: Shelf,
-    knapsacks: Knapsacks,
-    worth: NDArray[np.float64],
-    values: Values,
-    scarcity: NDArray[np.float64],
-    waiting: Counts,
+    shelf: Shelf, knapsacks: Knapsacks, values: Values, cost: NDArray[np.float64], waiting: Counts
 ) -> list[Pattern]:
-    """Patterns worth more than their price, kind after kind, each of pods that the ones before left."""
-    cost = (shelf.demand.price_usd_per_hour + scarcity) * WORTH_MORE
-    rate = worth / np.maximum(cost, 1e-12)
+    """Patterns worth more than they cost, kind after kind, each of pods that the ones before left."""
+    promised = knapsacks.promised(values, waiting)
+    order = np.argsort(-promised / np.maximum(cost, TINY), kind="stable")
+    kinds = [kind for kind in order.tolist() if promised[kind] > cost[kind]]
     left = waiting.copy()
     family: list[Pattern] = []
-    kinds = [kind for kind in np.argsort(-rate, kind="stable").tolist() if worth[kind] > cost[kind]]
     while kinds and len(family) < FAMILY:
         again = []
         for kind in kinds:
@@ -105,12 +147,12 @@ def _family(
     return family
 
 
-def _bound(
+def bound_of(
     shelf: Shelf, worth: NDArray[np.float64], values: Values, waiting: Counts, stock: NDArray[np.int64]
 ) -> tuple[float, Values]:
     """What these values prove, once scaled so that no kind that can be had at will holds more than its price."""
     price = shelf.demand.price_usd_per_hour
-    at_will = (stock < 0) & (worth > 1e-12)
+    at_will = (stock < 0) & (worth > TINY)
     scale = float((price[at_will] / worth[at_will]).min(initial=np.inf))
     if not np.isfinite(scale):
         scale = 1.0

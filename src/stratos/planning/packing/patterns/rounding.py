@@ -14,8 +14,8 @@ from stratos.planning.packing.patterns.generation import Generated, generate
 from stratos.planning.packing.patterns.knapsack import Knapsacks
 from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf
 
-SETTLED_AT_ONCE = 0.3  # of what is left, by value
-ROUNDS_IN_BETWEEN = 4
+SETTLED_AT_ONCE = 0.5  # of what is left, by value
+ROUNDS_IN_BETWEEN = 3
 FINISHED_BELOW = 0.1  # of all pods, by value: what is left is also tried one by one
 BEARABLE_LOSS = 0.005  # of a machine's price that its pods are not worth
 WORTH_KEEPING = 0.9  # of its price that a clipped pattern must still hold to be kept
@@ -30,11 +30,11 @@ def round_to_machines(
     total = float(generated.values @ waiting)
     while waiting.any():
         rest: list[Pattern] | None = None
-        if float(generated.values @ waiting) < FINISHED_BELOW * total or knapsacks.effort.is_spent:
+        if float(generated.values @ waiting) < FINISHED_BELOW * total or not knapsacks.effort.has_left():
             rest = one_by_one(shelf, knapsacks, generated.values, waiting, stock)
         if rest is not None and (best is None or shelf.cost(settled + rest) < shelf.cost(best)):
             best = settled + rest
-        if knapsacks.effort.is_spent:
+        if not knapsacks.effort.has_left():
             return best
         news = _settle(shelf, generated, waiting, stock)
         settled.extend(news)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stratos.planning.packing.patterns.blend import blend_of
 from stratos.planning.packing.patterns.construct import follow_blend
 from stratos.planning.packing.patterns.effort import Effort
-from stratos.planning.packing.patterns.generation import generate
+from stratos.planning.packing.patterns.generation import deepen, generate
 from stratos.planning.packing.patterns.knapsack import Knapsacks
 from stratos.planning.packing.patterns.master import WholeSolution
 from stratos.planning.packing.patterns.repair import repair
@@ -14,6 +14,9 @@ from stratos.planning.packing.patterns.shelf import Pattern, Shelf
 
 GOOD_ENOUGH = 0.003  # a gap below which further work is not worth anybody's time
 MOST_ROUNDS = 60
+LEFT_FOR_ROUNDING = 0.5  # of the effort: without it, the best mix of patterns is of no use
+FEW_PODS_A_MACHINE = 6.0  # then the fast fillings and their bound are far off, and exact ones …
+FEW_CLASSES = 150  # … of so few classes take little time
 FEW_MACHINES = 12  # then one machine more or less is far from the fractional mix: let the integer program choose
 
 
@@ -24,7 +27,7 @@ def search(shelf: Shelf, start: list[Pattern], effort: Effort, *, time_limit_sec
     blend = blend_of(shelf, waiting, stock)
     if blend is None:
         return WholeSolution(start, 0.0)  # what holds whole pods holds pieces of them: the solver lost its footing
-    best = repair(shelf, start)
+    best = start
     followed = follow_blend(shelf, knapsacks, waiting, stock)
     if followed is not None:
         best = min(best, repair(shelf, followed), key=shelf.cost)
@@ -37,9 +40,12 @@ def search(shelf: Shelf, start: list[Pattern], effort: Effort, *, time_limit_sec
         values=blend.values,
         most_rounds=MOST_ROUNDS,
         good_enough=GOOD_ENOUGH,
+        effort_to_leave=LEFT_FOR_ROUNDING,
     )
     if generated is None:
         return WholeSolution(best, 0.0)
+    if len(waiting) <= FEW_CLASSES and waiting.sum() <= FEW_PODS_A_MACHINE * generated.solution.amounts.sum():
+        generated = deepen(shelf, knapsacks, generated, waiting, stock, good_enough=GOOD_ENOUGH)
     enough = generated.bound_usd_per_hour * (1 + GOOD_ENOUGH)
     if shelf.cost(best) > enough:
         rounded = round_to_machines(shelf, knapsacks, generated, waiting, stock)

@@ -9,6 +9,7 @@ import numpy as np
 from stratos.planning.packing.demand import Demand, Machine, PatternAnswer
 from stratos.planning.packing.patterns.effort import Effort
 from stratos.planning.packing.patterns.exact import solve_exactly
+from stratos.planning.packing.patterns.parts import MOST_CLASSES, search_in_parts
 from stratos.planning.packing.patterns.reduction import reduce_demand
 from stratos.planning.packing.patterns.repair import repair
 from stratos.planning.packing.patterns.search import search
@@ -31,7 +32,9 @@ def solve_patterns(demand: Demand, start: tuple[Machine, ...], *, allowance_seco
         return PatternAnswer((), start_cost, 0.0)
     found = solve_exactly(shelf, known, time_limit_seconds=allowance_seconds)
     report = "every pattern there is was listed" if found is not None else "patterns were generated as they were needed"
-    if found is None:
+    if found is None and len(shelf.demand.pods) > MOST_CLASSES:
+        found = search_in_parts(shelf, known, Effort(allowance_seconds))
+    elif found is None:
         found = search(shelf, known, Effort(allowance_seconds), time_limit_seconds=allowance_seconds)
     machines = reduction.expand([_machine(pattern) for pattern in repair(shelf, found.patterns)])
     if _cost(demand, machines) >= start_cost or not holds(demand, machines):
