@@ -75,12 +75,7 @@ def test_b51_two_designations_side_by_side_never_touch_each_others_nodes() -> No
         )
         for number in range(3):
             for shape in ("small", "large"):
-                await add_pod(
-                    story,
-                    f"{shape}-{number}",
-                    labels={"shape": shape},
-                    nodeSelector={labels.TEMPLATE: shape},  # as admission adds it
-                )
+                await add_pod(story, f"{shape}-{number}", labels={"shape": shape})
 
         await wait_running(story, 6, every=5)
 

@@ -16,6 +16,7 @@ from stratos.planning.provisioning.strategies import Group
 
 REASON = "NodeCostEstimate"
 _DIGITS = 8
+_NONE = "No node type found"
 
 
 def estimate_events(groups: Iterable[Group], machines: Mapping[str, Chosen]) -> tuple[PodEvent, ...]:
@@ -41,7 +42,12 @@ def estimate_events(groups: Iterable[Group], machines: Mapping[str, Chosen]) -> 
 
 
 def no_estimate(pod: str, why: str) -> PodEvent:
-    return PodEvent(pod, REASON, f"No node type found: {why}")
+    return PodEvent(pod, REASON, f"{_NONE}: {why}")
+
+
+def is_price(message: str) -> bool:
+    """Whether the pod knows what it wanted to know. That no machine was found may be true no more."""
+    return not message.startswith(_NONE)
 
 
 def price_field(price_usd_per_hour: float) -> str:

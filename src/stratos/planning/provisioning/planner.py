@@ -25,7 +25,7 @@ from stratos.planning.provisioning.decisions import describe_decision
 from stratos.planning.provisioning.diversity import diversify
 from stratos.planning.provisioning.draft import settings_of
 from stratos.planning.provisioning.estimates import REASON as ESTIMATE
-from stratos.planning.provisioning.estimates import estimate_events, no_estimate
+from stratos.planning.provisioning.estimates import estimate_events, is_price, no_estimate
 from stratos.planning.provisioning.existing import Existing, existing_nodes
 from stratos.planning.provisioning.limits import Budget
 from stratos.planning.provisioning.plan import NewMachine, PodEvent, ProvisioningPlan
@@ -247,10 +247,11 @@ class _Planning:
         return [event for event in events if not any(event.message in said for said in fresh.get(event.pod, ()))]
 
     def _estimates(self, known: Existing) -> list[PodEvent]:
-        """For gated pods that have none. All of them are counted, and the free room of nodes is not."""
-        told = {each.pod for each in self._recently(ESTIMATE)}
+        """For gated pods that have no price yet. All of them are counted, and the free room of nodes is not."""
+        told = self._recently(ESTIMATE)
+        priced = {each.pod for each in told if is_price(each.message)}
         gated = self._look.gated
-        if all(pod.metadata.key in told for pod in gated):
+        if all(pod.metadata.key in priced for pod in gated):
             return []
         asks, unreadable = self._read(gated)
         served = self._serve(gated, asks)
@@ -269,7 +270,8 @@ class _Planning:
             elif mine:
                 groups += fill(basket, self._shelf(template), mine)
         events += estimate_events(groups, basket.machines)
-        return [event for event in events if event.pod not in told]
+        said = {(each.pod, each.message) for each in told}
+        return [event for event in events if event.pod not in priced and (event.pod, event.message) not in said]
 
     def _recently(self, reason: str) -> list[Told]:
         return [told for told in self._look.told if told.reason == reason and told.at + TOLD_FOR > self._now]
