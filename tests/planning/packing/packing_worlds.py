@@ -40,6 +40,7 @@ def a_random_node(random: Random, name: str) -> Node:
     if name:
         labels[HOSTNAME] = name
     taint = Taint(key="dedicated", value="x", effect=random.choice(["NoSchedule", "NoExecute", "PreferNoSchedule"]))
+    allocatable: dict[str, str | int | float]
     allocatable = {"cpu": random.choice(["2", "4"]), "memory": random.choice(["2", "4"]), "pods": random.choice("39")}
     if random.random() < 0.5:
         allocatable["example.com/gpu"] = "2"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stratos.planning.packing.classes import Scale, Vector
 from stratos.planning.packing.lots import Lot
-from stratos.planning.packing.problem import ExistingNode
+from stratos.planning.packing.problem import Candidate, ExistingNode
 from stratos.planning.packing.sites import Sites
 
 
@@ -53,6 +53,10 @@ class Bins:
 
     def is_machine(self, index: int) -> bool:
         return index >= len(self.existing)
+
+    def machine(self, index: int) -> Candidate:
+        """What a machine is, as things stand."""
+        return self.lots[int(self._lot[index])].candidates[int(self._choice[index])]
 
     def load(self, index: int) -> Vector:
         """What the pods in a machine take together."""

@@ -7,35 +7,24 @@ solver is part of the claim.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-
 import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from stratos.planning.packing.classes import Scale
-from stratos.planning.packing.problem import Candidate
-from stratos.planning.scheduling.requirements import PodRequirements
+from stratos.planning.packing.demand import Demand
 
 
-def aggregate_bound(bought: Iterable[PodRequirements], candidates: Sequence[Candidate]) -> float:
-    """What the pods that were put on machines cost at least."""
-    numbers = Counter(bought)
-    if not numbers:
+def aggregate_bound(needs: Demand) -> float:
+    """What machines cost at least that hold, in sum, what all pods want in sum."""
+    demand = needs.pods @ needs.requests
+    rows = demand > 0
+    if not rows.any():
         return 0.0
-    scale = Scale(numbers)
-    rows = len(scale.resources)
-    total = np.zeros(rows, dtype=np.int64)
-    for requirements, number in numbers.items():
-        total += number * scale.wanted(requirements)[:rows]
-    shapes = {(tuple(scale.offered(each.node)[:rows].tolist()), each.price_usd_per_hour) for each in candidates}
-    capacity = np.array([shape for shape, _ in sorted(shapes)], dtype=np.float64)
-    prices = np.array([price for _, price in sorted(shapes)], dtype=np.float64)
-    demand = total.astype(np.float64)
     # In units of the whole demand, so that bytes and devices weigh alike for the solver.
-    worth = _best_worth(capacity / demand, prices)
-    asked = float(((capacity / demand) @ worth / np.where(prices > 0, prices, 1e-300)).max())
+    share = needs.capacity[:, rows] / demand[rows]
+    prices = needs.price_usd_per_hour
+    worth = _best_worth(share, prices)
+    asked = float((share @ worth / np.where(prices > 0, prices, 1e-300)).max())
     return float(worth.sum() / max(asked, 1.0))
 
 

@@ -93,6 +93,12 @@ class Company:
         return 1 if self.spread or self.alone_by or self.away_from else 2 if self.together else 3
 
     @property
+    def keys(self) -> set[str]:
+        """The keys by which it counts pods, or is counted."""
+        counts = (*(rule.count for rule in self.spread), *self.away_from, *self.together, *self.adds_to)
+        return {count.key for count in counts}
+
+    @property
     def is_plain(self) -> bool:
         return not (self.spread or self.away_from or self.alone_by or self.together)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from stratos.planning.packing.bins import Bins
@@ -10,11 +12,17 @@ from stratos.planning.packing.classes import PodClass, Scale, classes_of, in_ord
 from stratos.planning.packing.counting import Counting, topology_keys
 from stratos.planning.packing.domains import Domains
 from stratos.planning.packing.filling import Filling, Place, shrink_machines
+from stratos.planning.packing.improving import rearrange
 from stratos.planning.packing.lots import make_lots
+from stratos.planning.packing.patterns.solve import solve_patterns
 from stratos.planning.packing.problem import Packing, PackingProblem, PlannedMachine
 from stratos.planning.packing.reasons import explain_left_over
 from stratos.planning.packing.settling import Settling
 from stratos.planning.packing.sites import Sites
+from stratos.planning.packing.stating import Stating, hardness
+
+AMOUNTS, PATTERNS = "aggregate resources", "patterns"  # how a bound was proved
+MOST_WORK = 150_000  # classes × kinds × resources that patterns deal with in seconds
 
 
 class Effort(StrEnum):
@@ -29,46 +37,102 @@ def pack(problem: PackingProblem, *, effort: Effort = Effort.BEST, allowance_sec
 
     ``allowance_seconds`` is what the solver may spend on a better answer.
     """
-    classes = classes_of(problem.pods)
-    requirements = [each.requirements for each in classes]
-    scale = Scale(requirements)
-    wanted = {each: scale.wanted(each) for each in requirements}
-    sites = Sites(requirements)
-    keys = topology_keys(requirements + [pod.requirements for node in problem.existing for pod in node.pods])
-    lots = make_lots(problem.candidates, keys, scale, sites)
-    bins = Bins(problem.existing, lots, scale, sites)
-    domains = Domains(bins, keys)
-    counting = Counting(bins, sites, domains, requirements, problem.namespace_labels)
-    filling = Filling(bins, sites, domains, counting, wanted)
-    ranks: dict[int, list[PodClass]] = {}
-    for each in classes:
-        ranks.setdefault(counting.company(each.requirements).rank, []).append(each)
-    left_over = filling.fill([piece for _, rank in sorted(ranks.items()) for piece in in_order(rank, wanted)])
-    shrink_machines(bins)
-    settling = Settling(problem, bins, sites, scale)
-    refused = settling.bind(filling.places)
-    left_over = settling.place_left_over([*left_over, *settling.release(refused, wanted)])
-    return _answer(problem, bins, settling.places, left_over)
+    return _Packer(problem).pack(effort, allowance_seconds)
 
 
-def _answer(problem: PackingProblem, bins: Bins, places: list[Place], left_over: list[PodClass]) -> Packing:
-    assignments: dict[str, str] = {}
-    pods: dict[int, list[str]] = {}
-    for place in places:
-        if bins.is_machine(place.bin):
-            pods.setdefault(place.bin, []).append(place.pod)
-        else:
-            assignments[place.pod] = bins.existing[place.bin].description.name
-    machines = []
-    for index, keys in sorted(pods.items()):
-        lot = bins.lots[int(bins.lot[index])]
-        machines.append(PlannedMachine(lot.candidates[int(bins.choice[index])], tuple(sorted(keys))))
-    bought = [place.requirements for place in places if bins.is_machine(place.bin)]
-    return Packing(
-        assignments=dict(sorted(assignments.items())),
-        machines=tuple(machines),
-        unplaced=explain_left_over(problem, left_over),
-        lower_bound_usd_per_hour=aggregate_bound(bought, problem.candidates),
-        bound="aggregate resources",
-        order=tuple(place.pod for place in places),
-    )
+@dataclass(slots=True)
+class _Attempt:
+    """An answer that went through: every pod in a bin, or left over."""
+
+    bins: Bins
+    places: list[Place]
+    left_over: list[PodClass]
+
+    @property
+    def cost_usd_per_hour(self) -> float:
+        used = {place.bin for place in self.places if self.bins.is_machine(place.bin)}
+        return sum(self.bins.machine(index).price_usd_per_hour for index in sorted(used))
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        return sum(len(each.keys) for each in self.left_over), round(self.cost_usd_per_hour, 9)
+
+
+class _Packer:
+    """A problem with what can be worked out before the first pod is placed."""
+
+    def __init__(self, problem: PackingProblem) -> None:
+        self._problem = problem
+        self._classes = classes_of(problem.pods)
+        requirements = [each.requirements for each in self._classes]
+        self._scale = Scale(requirements)
+        self._wanted = {each: self._scale.wanted(each) for each in requirements}
+        self._sites = Sites(requirements)
+        there = [pod.requirements for node in problem.existing for pod in node.pods]
+        self._keys = topology_keys(requirements + there)
+
+    def pack(self, effort: Effort, allowance_seconds: float) -> Packing:
+        bins = self._empty_bins()
+        domains = Domains(bins, self._keys)
+        counting = Counting(bins, self._sites, domains, self._wanted, self._problem.namespace_labels)
+        filling = Filling(bins, self._sites, domains, counting, self._wanted)
+        ranks: dict[int, list[PodClass]] = {}
+        for each in self._classes:
+            ranks.setdefault(counting.company(each.requirements).rank, []).append(each)
+        pieces = [piece for _, rank in sorted(ranks.items()) for piece in in_order(rank, self._wanted)]
+        left_over = filling.fill(pieces)
+        shrink_machines(bins)
+        first = self._settle(bins, filling.places, left_over)
+        if not any(bins.is_machine(place.bin) for place in first.places):
+            return self._answer(first, 0.0, "")
+        stating = Stating(bins, self._sites, domains, counting, self._wanted, len(self._scale.resources))
+        needs = stating.needs(first.places)
+        bound = aggregate_bound(needs.demand)
+        if effort is Effort.FAST:
+            return self._answer(first, bound, AMOUNTS)
+        if hardness(needs.demand) > MOST_WORK:
+            report = "a bound by amounts: there are too many kinds of pods and machines to prove one by patterns"
+            return self._answer(first, bound, AMOUNTS, report)
+        proved = solve_patterns(needs.demand, needs.start, allowance_seconds=allowance_seconds)
+        bound = max(bound, proved.lower_bound_usd_per_hour)
+        question, found = stating.question(first.places, shapes=proved.machines), proved
+        if not question.asks_the_same_as(needs):
+            if hardness(question.demand) > MOST_WORK:
+                report = "rules about zones and hosts make the question too hard for patterns: this is the first answer"
+                return self._answer(first, bound, PATTERNS, report)
+            found = solve_patterns(question.demand, question.start, allowance_seconds=allowance_seconds)
+        fresh = self._empty_bins()
+        arranged = rearrange(first.places, bins, fresh, question, found.machines, self._wanted)
+        best = min(first, self._settle(fresh, arranged, first.left_over), key=lambda attempt: attempt.rank)
+        return self._answer(best, bound, PATTERNS)
+
+    def _empty_bins(self) -> Bins:
+        lots = make_lots(self._problem.candidates, self._keys, self._scale, self._sites)
+        return Bins(self._problem.existing, lots, self._scale, self._sites)
+
+    def _settle(self, bins: Bins, places: Sequence[Place], left_over: Sequence[PodClass]) -> _Attempt:
+        settling = Settling(self._problem, bins, self._sites, self._scale)
+        refused = settling.bind(places)
+        still = settling.place_left_over([*left_over, *settling.release(refused, self._wanted)])
+        return _Attempt(bins, settling.places, still)
+
+    def _answer(self, attempt: _Attempt, bound: float, proof: str, *report: str) -> Packing:
+        assignments: dict[str, str] = {}
+        pods: dict[int, list[str]] = {}
+        for place in attempt.places:
+            if attempt.bins.is_machine(place.bin):
+                pods.setdefault(place.bin, []).append(place.pod)
+            else:
+                assignments[place.pod] = attempt.bins.existing[place.bin].description.name
+        machines = (
+            PlannedMachine(attempt.bins.machine(index), tuple(sorted(keys))) for index, keys in sorted(pods.items())
+        )
+        return Packing(
+            assignments=dict(sorted(assignments.items())),
+            machines=tuple(machines),
+            unplaced=explain_left_over(self._problem, attempt.left_over),
+            lower_bound_usd_per_hour=min(bound, attempt.cost_usd_per_hour),
+            bound=proof,
+            report=report,
+            order=tuple(place.pod for place in attempt.places),
+        )

@@ -49,7 +49,7 @@ class Settling:
         bins = self._bins
         if not bins.is_machine(index):
             return bins.existing[index].description
-        return machine_node(bins.lots[int(bins.lot[index])].candidates[int(bins.choice[index])], _name(index))
+        return machine_node(bins.machine(index), _name(index))
 
     def bind(self, places: Iterable[Place]) -> list[Place]:
         """Bind pods in order; returns those that the rules do not allow where they were to go."""

@@ -1,0 +1,274 @@
+"""Say what was bought as a question to `patterns`: classes of pods, kinds of machines, and the rules arrays can hold.
+
+Pods that rules bind to a zone, or that others count there, are asked for in the zone where the first answer has them:
+the answer that comes back may move pods between machines, never between zones. Groups that keep off each other's hosts
+become a resource of which every machine has as much as it may hold of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stratos.planning.packing.bins import Bins
+from stratos.planning.packing.classes import NO_LIMIT, Vector
+from stratos.planning.packing.counting import Company, Count, Counting
+from stratos.planning.packing.demand import Demand, Machine
+from stratos.planning.packing.domains import Domains
+from stratos.planning.packing.filling import Place
+from stratos.planning.packing.patterns.reduction import reduce_demand
+from stratos.planning.packing.sites import Sites
+from stratos.planning.scheduling.requirements import PodRequirements
+
+MOST_GROUPS = 24  # resources more would make the question harder than the rest of the answer is worth
+MOST_PAIRS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    demand: Demand
+    start: tuple[Machine, ...]  # what was bought, in the words of the demand
+    members: tuple[tuple[int, ...], ...]  # for each class, its pods: indices of places, in their order
+    kinds: tuple[tuple[int, int], ...]  # for each kind, lot and choice
+
+    def asks_the_same_as(self, other: Statement) -> bool:
+        one, two = self.demand, other.demand
+        return (
+            self.members == other.members
+            and self.kinds == other.kinds
+            and one.apart == two.apart
+            and np.array_equal(one.requests, two.requests)
+            and np.array_equal(one.most_per_machine, two.most_per_machine)
+            and np.array_equal(one.allowed, two.allowed)
+        )
+
+
+def hardness(demand: Demand) -> int:
+    """How much there is to search through, once all that makes no difference is left out."""
+    reduced = reduce_demand(demand).demand
+    return int(reduced.requests.size * reduced.price_usd_per_hour.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Classes of which, taken together, a machine holds only so many pods."""
+
+    classes: tuple[int, ...]
+    most: int
+
+
+class Stating:
+    """The pods on machines, arranged for statements about them."""
+
+    def __init__(
+        self,
+        bins: Bins,
+        sites: Sites,
+        domains: Domains,
+        counting: Counting,
+        wanted: Mapping[PodRequirements, Vector],
+        amounts: int,  # the first so many rows of a vector are amounts; the rest counts volumes
+    ) -> None:
+        self._bins = bins
+        self._sites = sites
+        self._domains = domains
+        self._counting = counting
+        self._wanted = wanted
+        self._amounts = amounts
+
+    def needs(self, places: Sequence[Place]) -> Statement:
+        """What any answer must provide: rules that an answer could get around are left out, so that bounds are true."""
+        members = self._members(places, pinned=False)
+        groups, pairs = self._kept_apart(list(members))
+        statement = self._statement(places, members, groups, pairs)
+        requests = statement.demand.requests.copy()
+        requests[:, self._amounts : self._rows] = 0  # volumes that pods share were counted twice
+        return replace(statement, demand=replace(statement.demand, requests=requests))
+
+    def question(self, places: Sequence[Place], *, shapes: Sequence[Machine]) -> Statement:
+        """What an answer may look like that keeps the rules; those on machines that have to stay are left out.
+
+        Where rules split the classes, only kinds with the capacities of ``shapes``, or of what was bought, are asked
+        about: the mix without those rules is a good guide.
+        """
+        staying = {place.bin for place in places if self._stays(place.requirements)}
+        members = self._members(places, pinned=True, staying=staying)
+        groups, pairs = self._kept_apart(list(members))
+        statement = self._statement(places, members, [*groups, *self._spread_over_hosts(list(members))], pairs)
+        if statement.members == self.needs(places).members:
+            return statement
+        return self._only_shapes(statement, shapes)
+
+    def _only_shapes(self, statement: Statement, shapes: Sequence[Machine]) -> Statement:
+        capacity = statement.demand.capacity[:, : self._rows]
+        wanted = np.unique(capacity[sorted({machine.kind for machine in (*shapes, *statement.start)})], axis=0)
+        kept = np.flatnonzero((capacity[:, None, :] == wanted[None, :, :]).all(axis=2).any(axis=1))
+        number_of = {int(kind): number for number, kind in enumerate(kept)}
+        demand = replace(
+            statement.demand,
+            capacity=statement.demand.capacity[kept],
+            price_usd_per_hour=statement.demand.price_usd_per_hour[kept],
+            allowed=statement.demand.allowed[:, kept],
+            limit=statement.demand.limit[kept],
+        )
+        return replace(
+            statement,
+            demand=demand,
+            start=tuple(replace(machine, kind=number_of[machine.kind]) for machine in statement.start),
+            kinds=tuple(statement.kinds[kind] for kind in kept),
+        )
+
+    def _stays(self, requirements: PodRequirements) -> bool:
+        """Pods that must share a host with others cannot be told to in a question."""
+        together = self._counting.company(requirements).together
+        return any(self._domains.is_unique(count.key) for count in together)
+
+    @property
+    def _rows(self) -> int:
+        return len(next(iter(self._wanted.values())))
+
+    def _members(
+        self, places: Sequence[Place], *, pinned: bool, staying: set[int] | None = None
+    ) -> dict[_Asker, list[int]]:
+        members: dict[_Asker, list[int]] = {}
+        for index, place in enumerate(places):
+            if not self._bins.is_machine(place.bin) or (staying and place.bin in staying):
+                continue
+            pins = self._pins(place) if pinned else ()
+            members.setdefault((place.requirements, pins), []).append(index)
+        return members
+
+    def _pins(self, place: Place) -> tuple[tuple[str, int], ...]:
+        company = self._counting.company(place.requirements)
+        keys = sorted(key for key in company.keys if not self._domains.is_unique(key))
+        lot = int(self._bins.lot[place.bin])
+        return tuple((key, int(self._domains.of_lots(key)[lot])) for key in keys)
+
+    def _statement(
+        self,
+        places: Sequence[Place],
+        members: Mapping[_Asker, list[int]],
+        groups: Sequence[Group],
+        pairs: set[tuple[int, int]],
+    ) -> Statement:
+        class_of = {index: number for number, indices in enumerate(members.values()) for index in indices}
+        contents: dict[int, Counter[int]] = {}
+        for index, number in class_of.items():
+            contents.setdefault(places[index].bin, Counter())[number] += 1
+        # A start that breaks a statement would be no start: what was placed by the rules alone may go beyond it.
+        kept = _kept_by(groups, contents.values())
+        numbers = [len(indices) for indices in members.values()]
+        rows = sorted(
+            (group for group in kept if len(group.classes) > 1),
+            key=lambda group: -sum(numbers[number] for number in group.classes),
+        )[:MOST_GROUPS]
+        kinds = [(lot, choice) for lot, each in enumerate(self._bins.lots) for choice in range(len(each.candidates))]
+        number_of = {kind: number for number, kind in enumerate(kinds)}
+        most = np.full(len(members), NO_LIMIT, dtype=np.int64)
+        for group in kept:
+            if len(group.classes) == 1:
+                most[group.classes[0]] = min(int(most[group.classes[0]]), group.most)
+        apart = {pair for pair in pairs if not any(set(pair) <= set(content) for content in contents.values())}
+        requests = np.array([self._wanted[each] for each, _ in members], dtype=np.int64).reshape(-1, self._rows)
+        capacity = np.concatenate([lot.capacity for lot in self._bins.lots])
+        for group in rows:
+            row = np.zeros((len(members), 1), dtype=np.int64)
+            row[list(group.classes)] = 1
+            requests = np.hstack([requests, row])
+            capacity = np.hstack([capacity, np.full((len(kinds), 1), group.most, dtype=np.int64)])
+        demand = Demand(
+            requests=requests,
+            pods=np.array(numbers, dtype=np.int64),
+            capacity=capacity,
+            price_usd_per_hour=np.concatenate([lot.prices for lot in self._bins.lots]),
+            allowed=self._allowed(members),
+            most_per_machine=most,
+            limit=self._limits(contents),
+            apart=tuple(sorted(apart)),
+        )
+        start = tuple(
+            Machine(
+                number_of[int(self._bins.lot[index]), int(self._bins.choice[index])], tuple(sorted(content.items()))
+            )
+            for index, content in sorted(contents.items())
+        )
+        return Statement(demand, start, tuple(tuple(indices) for indices in members.values()), tuple(kinds))
+
+    def _allowed(self, members: Mapping[_Asker, list[int]]) -> NDArray[np.bool_]:
+        lots = self._bins.lots
+        lot_of_kind = np.repeat(np.arange(len(lots)), [len(lot.candidates) for lot in lots])
+        lot_sites = np.array([lot.site for lot in lots], dtype=np.int64)
+        rows = []
+        for requirements, pins in members:
+            row = self._sites.admitting(requirements.node_rules)[lot_sites]
+            for key, code in pins:
+                row = row & (self._domains.of_lots(key) == code)
+            rows.append(row[lot_of_kind])
+        return np.array(rows, dtype=np.bool_).reshape(len(members), len(lot_of_kind))
+
+    def _limits(self, contents: Mapping[int, Counter[int]]) -> NDArray[np.int64]:
+        """How many of each kind there are for those that are asked about."""
+        limits = np.concatenate([lot.left for lot in self._bins.lots])
+        first = np.cumsum([0, *(len(lot.candidates) for lot in self._bins.lots)])
+        for index in contents:
+            limits[first[int(self._bins.lot[index])] + int(self._bins.choice[index])] += 1
+        unlimited: NDArray[np.int64] = np.where(limits >= NO_LIMIT // 2, -1, limits)
+        return unlimited
+
+    def _kept_apart(self, askers: Sequence[_Asker]) -> tuple[list[Group], set[tuple[int, int]]]:
+        """Who keeps off whose hosts: groups that do so mutually, and the pairs that no group covers."""
+        companies = [self._counting.company(requirements) for requirements, _ in askers]
+        groups: list[Group] = []
+        pairs: set[tuple[int, int]] = set()
+        repelled = _by_count(companies, lambda company: company.away_from)
+        adding = _by_count(companies, lambda company: company.adds_to)
+        for count, away in repelled.items():
+            added = adding.get(count, [])
+            if not self._domains.is_unique(count.key) or not added:
+                continue
+            if away == added:
+                groups.append(Group(tuple(away), 1))
+                continue
+            groups += [Group((number,), 1) for number in sorted(set(away) & set(added))]
+            if len(away) * len(added) <= MOST_PAIRS:
+                pairs |= {(min(one, other), max(one, other)) for one in away for other in added if one != other}
+        return list(dict.fromkeys(groups)), pairs
+
+    def _spread_over_hosts(self, askers: Sequence[_Asker]) -> list[Group]:
+        groups: dict[tuple[Count, int], list[int]] = {}
+        for number, (requirements, _) in enumerate(askers):
+            for rule in self._counting.company(requirements).spread:
+                if self._domains.is_unique(rule.key) and rule.constraint.counts_itself:
+                    groups.setdefault((rule.count, rule.constraint.max_skew), []).append(number)
+        return [Group(tuple(numbers), most) for (_, most), numbers in groups.items()]
+
+
+_Asker = tuple[PodRequirements, tuple[tuple[str, int], ...]]  # a class, and the domains it is bound to
+
+
+def _by_count(companies: Sequence[Company], counts: Callable[[Company], Sequence[Count]]) -> dict[Count, list[int]]:
+    found: dict[Count, list[int]] = {}
+    for number, company in enumerate(companies):
+        for count in counts(company):
+            found.setdefault(count, []).append(number)
+    return found
+
+
+def _kept_by(groups: Sequence[Group], contents: Iterable[Counter[int]]) -> list[Group]:
+    """The groups of which no machine holds too many."""
+    groups_of: dict[int, list[int]] = {}
+    for index, group in enumerate(groups):
+        for number in group.classes:
+            groups_of.setdefault(number, []).append(index)
+    broken: set[int] = set()
+    for content in contents:
+        pods: Counter[int] = Counter()
+        for number, amount in content.items():
+            for index in groups_of.get(number, ()):
+                pods[index] += amount
+        broken.update(index for index, amount in pods.items() if amount > groups[index].most)
+    return [group for index, group in enumerate(groups) if index not in broken]
