@@ -1,7 +1,7 @@
 """Budgets: what a template's machines, and the cluster's, may come to together.
 
-Counted is all that runs or is under way, as the ledger tells; a machine that is chosen counts at once. So no order of
-plans exceeds a limit, as long as each sees the claims that those before it wrote.
+Counted is all that runs or is under way, as the ledger tells; a machine that is chosen counts at once. Plans that do
+not see each other's claims may together ask for too much: that is found before the launch, see `admission`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ from stratos.base.quantity import format_amount, resource_amount
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.instance_type import InstanceType
 from stratos.planning.packing.problem import Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLimits:
+    """What all templates together may come to. None: as much as they like."""
+
+    cost_usd_per_hour: float | None = None
+    gpus: int | None = None
+
 
 CLUSTER = ""  # the bucket that every template's machines count towards
 _TINY_USD = 1e-9  # prices are sums of binary fractions: a budget of exactly two machines is enough for two
@@ -55,25 +64,33 @@ class Budget:
         self._used: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for claim in claims:
             if claim.wish is not Wanted.GONE:
-                status, spec = claim.status, claim.spec
-                price = status.price_usd_per_hour if status.price_usd_per_hour is not None else spec.price_usd_per_hour
-                self._add(spec.template, status.instance_type or spec.instance_type, price or 0.0)
+                self.take_claim(claim)
 
     def refuses(self, candidate: Candidate) -> str:
         """Which limit one more such machine would exceed, in a sentence. Empty when it would exceed none."""
-        more = self._amounts(candidate.offering.instance_type, candidate.price_usd_per_hour)
-        for bucket in (candidate.template, CLUSTER):
+        return self._refuses(candidate.template, candidate.offering.instance_type, candidate.price_usd_per_hour)
+
+    def refuses_claim(self, claim: NodeClaim) -> str:
+        """As `refuses`, for a machine that was asked for."""
+        return self._refuses(claim.spec.template, *_bought(claim))
+
+    def _refuses(self, template: str, instance_type: str, price_usd_per_hour: float) -> str:
+        more = self._amounts(instance_type, price_usd_per_hour)
+        for bucket in (template, CLUSTER):
             used = self._used[bucket]
             for unit, limit in self._limits.get(bucket, {}).items():
                 if more[unit] and used[unit] + more[unit] > limit.most + _TINY_USD:
                     return (
                         f"{limit.name} is {limit.words(limit.most)}, {limit.words(used[unit])} of it used,"
-                        f" and a {candidate.offering.instance_type} takes {limit.words(more[unit])}"
+                        f" and a {instance_type} takes {limit.words(more[unit])}"
                     )
         return ""
 
     def take(self, candidate: Candidate) -> None:
         self._add(candidate.template, candidate.offering.instance_type, candidate.price_usd_per_hour)
+
+    def take_claim(self, claim: NodeClaim) -> None:
+        self._add(claim.spec.template, *_bought(claim))
 
     def give_back(self, candidate: Candidate) -> None:
         self._add(candidate.template, candidate.offering.instance_type, candidate.price_usd_per_hour, sign=-1)
@@ -100,6 +117,13 @@ class Budget:
             "nodes": 1,
             "usd": price_usd_per_hour,
         }
+
+
+def _bought(claim: NodeClaim) -> tuple[str, float]:
+    """Type and price: of the machine, or until it is there those it was asked for at."""
+    status, spec = claim.status, claim.spec
+    price = status.price_usd_per_hour if status.price_usd_per_hour is not None else spec.price_usd_per_hour
+    return status.instance_type or spec.instance_type, price or 0.0
 
 
 def _gpus(type_: InstanceType | None) -> float:
