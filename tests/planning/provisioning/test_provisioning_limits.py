@@ -38,7 +38,9 @@ def test_what_still_fits_a_budget_is_bought_when_the_best_does_not() -> None:
     budget=st.sampled_from([1.0, 2.5]),
     gpus=st.sampled_from([2, 5]),
 )
-def test_budgets_hold_over_fifty_plans_at_once(asked: list[int], budget: float, gpus: int) -> None:
+def test_budgets_hold_over_fifty_plans_while_all_their_machines_are_under_way(
+    asked: list[int], budget: float, gpus: int
+) -> None:
     """Dollars are spent by plans, not by templates: each plan counts what all before it have asked for."""
     templates = (everybodys("a", weight=1, limits={"costUSDPerHour": budget / 2}), everybodys("b"))
     claims: list[NodeClaim] = []

@@ -75,10 +75,13 @@ class Budget:
         return self._refuses(claim.spec.template, *_bought(claim))
 
     def _refuses(self, template: str, instance_type: str, price_usd_per_hour: float) -> str:
+        bounded = [bucket for bucket in (template, CLUSTER) if self._limits.get(bucket)]
+        if not bounded:
+            return ""  # asked thousands of times, and mostly there are no limits
         more = self._amounts(instance_type, price_usd_per_hour)
-        for bucket in (template, CLUSTER):
+        for bucket in bounded:
             used = self._used[bucket]
-            for unit, limit in self._limits.get(bucket, {}).items():
+            for unit, limit in self._limits[bucket].items():
                 if more[unit] and used[unit] + more[unit] > limit.most + _TINY_USD:
                     return (
                         f"{limit.name} is {limit.words(limit.most)}, {limit.words(used[unit])} of it used,"
