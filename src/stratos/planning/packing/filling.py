@@ -30,6 +30,23 @@ class Place:
     pod: str
     requirements: PodRequirements
     bin: int
+    version: PodRequirements  # with the preferences that were kept
+
+
+@dataclass(slots=True)
+class _Step:
+    """Pods of one class, those that are decided about at once."""
+
+    pods: tuple[str, ...]
+    requirements: PodRequirements
+    version: PodRequirements
+    company: Company  # of the version
+    wanted: Vector
+    reach: Reach
+    fits: NDArray[np.int64]  # how many go into each bin
+
+    def limited(self) -> int:
+        return min(len(self.pods), self.reach.at_once)
 
 
 class Filling:
@@ -40,12 +57,14 @@ class Filling:
         domains: Domains,
         counting: Counting,
         wanted: Mapping[PodRequirements, Vector],
+        versions: Mapping[PodRequirements, Sequence[PodRequirements]],
     ) -> None:
         self._bins = bins
         self._sites = sites
         self._domains = domains
         self._counting = counting
         self._wanted = wanted
+        self._versions = versions  # each with all its preferences, then with less and less of them
         self._lot_sites = np.array([lot.site for lot in bins.lots], dtype=np.int64)
         self._outlook = Outlook(bins.lots)
         self.places: list[Place] = []
@@ -68,130 +87,110 @@ class Filling:
             waiting = left_over  # the company that some waited for may be there now
 
     def _expect(self, piece: PodClass, sign: int) -> None:
-        requirements = piece.requirements
-        company = self._counting.company(requirements)
-        lots = self._sites.admitting(requirements.node_rules)[self._lot_sites]
-        self._outlook.expect(self._wanted[requirements], lots, company, sign * len(piece.keys))
+        version = self._versions[piece.requirements][0]
+        lots = self._sites.admitting(version.node_rules)[self._lot_sites]
+        company = self._counting.company(version)
+        self._outlook.expect(self._wanted[piece.requirements], lots, company, sign * len(piece.keys))
 
     def _place(self, piece: PodClass) -> int:
         placed = 0
-        while placed < len(piece.keys):
-            more = self._place_some(piece, placed)
-            if not more:
-                break
-            placed += more
+        for version in self._versions[piece.requirements]:
+            while placed < len(piece.keys):
+                more = self._place_some(piece.keys[placed:], piece.requirements, version)
+                if not more:
+                    break
+                placed += more
         return placed
 
-    def _place_some(self, piece: PodClass, placed: int) -> int:
+    def _place_some(self, pods: tuple[str, ...], requirements: PodRequirements, version: PodRequirements) -> int:
         """Place as many as can be decided about at once."""
-        requirements = piece.requirements
         wanted = self._wanted[requirements]
-        company = self._counting.company(requirements)
-        number = len(piece.keys) - placed
-        admitted = self._sites.admitting(requirements.node_rules)
-        reach = reach_of(company, self._domains, admitted[self._bins.site], admitted[self._lot_sites], number)
-        fits = self._bins.fits(wanted, reach.bins, min(number, reach.in_one_machine))
+        company = self._counting.company(version)
+        admitted = self._sites.admitting(version.node_rules)
+        reach = reach_of(company, self._domains, admitted[self._bins.site], admitted[self._lot_sites])
+        fits = self._bins.fits(wanted, reach.bins, min(len(pods), reach.in_one_machine))
         if reach.most is not None:
             np.minimum(fits, reach.most, out=fits)
+        step = _Step(pods, requirements, version, company, wanted, reach, fits)
         if reach.starts_by is not None:
-            return self._start(piece, placed, reach, reach.starts_by, fits)
-        if reach.divides_by is not None:
-            return self._divide(piece, placed, reach, reach.divides_by, fits)
-        number = min(number, reach.at_once)
-        chosen = _first(fits, number)
-        self._put(piece, placed, chosen, wanted, company)
-        if chosen.size < number:
-            opened = self._open(company, wanted, reach, reach.lots, number - chosen.size)
-            self._put(piece, placed + chosen.size, opened, wanted, company)
-            return int(chosen.size + opened.size)
+            chosen = self._start(step, reach.starts_by)
+        elif reach.divides_by is not None:
+            chosen = self._divide(step, reach.divides_by)
+        else:
+            number = step.limited()
+            chosen = _first(fits, number)
+            if chosen.size < number:
+                chosen = np.concatenate([chosen, self._open(step, reach.lots, number - chosen.size)])
+        self._put(step, chosen)
         return int(chosen.size)
 
-    def _divide(self, piece: PodClass, placed: int, reach: Reach, key: str, fits: NDArray[np.int64]) -> int:
-        """Place pods that are spread over zones or the like: as evenly as there is room."""
-        company = self._counting.company(piece.requirements)
-        wanted = self._wanted[piece.requirements]
-        number = min(len(piece.keys) - placed, reach.at_once)
-        lot_codes = self._domains.of_lots(key)
-        able = reach.lots & np.array([bool(lot.holding(wanted).any()) for lot in self._bins.lots], dtype=np.bool_)
+    def _divide(self, step: _Step, key: str) -> NDArray[np.int64]:
+        """Bins for pods that are spread over zones or the like: as evenly as there is room."""
+        number = step.limited()
+        lots, lot_codes = step.reach.lots, self._domains.of_lots(key)
+        able = lots & np.array([bool(lot.holding(step.wanted).any()) for lot in self._bins.lots], dtype=np.bool_)
         obtainable = set(lot_codes[able].tolist())
         codes = self._domains.of_bins(key)
-        in_bins = _sum_by(codes, fits)
+        in_bins = _sum_by(codes, step.fits)
         reachable = sorted(obtainable | set(in_bins))
+        alone = key in step.company.alone_by
         room = [
             # Apart means one a domain; where there is no domain nobody is in the way.
-            min(1 if key in company.alone_by and code >= 0 else number, number if code in obtainable else in_bins[code])
+            min(1 if alone and code >= 0 else number, number if code in obtainable else in_bins[code])
             for code in reachable
         ]
         holds, elsewhere, max_skew = [0] * len(reachable), None, number
-        for rule in reach.dividing:
-            pods = rule.count.pods(self._domains.size(key))
+        if step.reach.dividing is not None:
+            count, constraint = step.reach.dividing.count, step.reach.dividing.constraint
+            pods = count.pods(self._domains.size(key))
             holds = [int(pods[code]) for code in reachable]
-            known = {*rule.count.seen(self._domains), *reachable}
+            known = {*count.seen(self._domains), *reachable}
             others = [int(pods[code]) for code in sorted(known - set(reachable))]
-            if len(known) < rule.constraint.min_domains:
+            if len(known) < constraint.min_domains:
                 others.append(0)
-            elsewhere, max_skew = min(others, default=None), rule.constraint.max_skew
+            elsewhere, max_skew = min(others, default=None), constraint.max_skew
         amounts = divide(number, holds, room, lowest_elsewhere=elsewhere, max_skew=max_skew)
-        turns: list[tuple[int, int, int]] = []  # of each pod: how many are there then, domain, bin
+        turns: list[tuple[int, int, int]] = []  # of each pod: how many are there by then, domain, bin
         for code, held, amount in zip(reachable, holds, amounts, strict=True):
-            if not amount:
-                continue
-            here = np.where(codes == code, fits, 0)
-            chosen = _first(here, amount).tolist()
+            chosen = _first(np.where(codes == code, step.fits, 0), amount).tolist()
             if len(chosen) < amount:
-                lots = reach.lots & (lot_codes == code)
-                chosen += self._open(company, wanted, reach, lots, amount - len(chosen)).tolist()
-                codes = self._domains.of_bins(key)
-                fits = np.pad(fits, (0, codes.size - fits.size))
+                chosen += self._open(step, lots & (lot_codes == code), amount - len(chosen)).tolist()
             turns += [(held + turn, code, index) for turn, index in enumerate(chosen)]
-        order = np.array([index for _, _, index in sorted(turns)], dtype=np.int64)
-        self._put(piece, placed, order, wanted, company)
-        return int(order.size)
+        return np.array([index for _, _, index in sorted(turns)], dtype=np.int64)
 
-    def _start(self, piece: PodClass, placed: int, reach: Reach, key: str, fits: NDArray[np.int64]) -> int:
-        """Place the first pods of a group that wants to be together, where there is room for the whole group."""
-        company = self._counting.company(piece.requirements)
-        wanted = self._wanted[piece.requirements]
-        number = min(len(piece.keys) - placed, reach.at_once)
-        group = self._outlook.of_company(company) + number * wanted
-        if self._domains.is_unique(key):
-            (bins,) = fits.nonzero()
-            roomy = bins[(self._bins.room[:, bins] >= group[:, None]).all(axis=0)]
-            if roomy.size:
-                chosen = np.full(min(number, int(fits[roomy[0]])), roomy[0])
-            else:
-                chosen = self._open(company, wanted, reach, reach.lots, number, group=group)
-                if not chosen.size and bins.size:
-                    best = int(fits.argmax())
-                    chosen = np.full(min(number, int(fits[best])), best)
-        else:
+    def _start(self, step: _Step, key: str) -> NDArray[np.int64]:
+        """Bins for the first of a group that wants to be together, where there is room for the whole group."""
+        number = step.limited()
+        group = self._outlook.of_company(step.company) + number * step.wanted
+        if not self._domains.is_unique(key):
             codes = self._domains.of_bins(key)
-            in_bins = _sum_by(codes, fits)
+            in_bins = _sum_by(codes, step.fits)
             roomiest = max(sorted(in_bins), key=lambda code: in_bins[code], default=None)
-            here = fits if roomiest is None else np.where(codes == roomiest, fits, 0)
+            here = step.fits if roomiest is None else np.where(codes == roomiest, step.fits, 0)
             chosen = _first(here, number)
             if chosen.size < number:
-                chosen = self._open(company, wanted, reach, reach.lots, number)
-                if not chosen.size:
-                    chosen = _first(here, number)
-        self._put(piece, placed, chosen, wanted, company)
-        return int(chosen.size)
+                opened = self._open(step, step.reach.lots, number)
+                chosen = opened if opened.size else chosen
+            return chosen
+        (bins,) = step.fits.nonzero()
+        roomy = bins[(self._bins.room[:, bins] >= group[:, None]).all(axis=0)]
+        if roomy.size:
+            return np.full(min(number, int(step.fits[roomy[0]])), roomy[0])
+        opened = self._open(step, step.reach.lots, number, group=group)
+        if opened.size or not bins.size:
+            return opened
+        best = int(step.fits.argmax())
+        return np.full(min(number, int(step.fits[best])), best)
 
     def _open(
-        self,
-        company: Company,
-        wanted: Vector,
-        reach: Reach,
-        lots: NDArray[np.bool_],
-        number: int,
-        *,
-        group: Vector | None = None,
+        self, step: _Step, lots: NDArray[np.bool_], number: int, *, group: Vector | None = None
     ) -> NDArray[np.int64]:
         """Open machines for ``number`` pods; returns the bin of each pod that they have room for."""
-        if not lots.any() or not reach.in_one_machine:
+        in_one_machine, wanted = step.reach.in_one_machine, step.wanted
+        if not lots.any() or not in_one_machine:
             return np.empty(0, dtype=np.int64)
         if group is None:
-            machines = -(-(self._outlook.number_of(company) + number) // reach.in_one_machine)
+            machines = -(-(self._outlook.number_of(step.company) + number) // in_one_machine)
             opening = choose_opening(self._bins, self._outlook, wanted, lots, number=number, machines=machines)
         else:
             opening = choose_for_group(self._bins, wanted, group, lots)
@@ -199,20 +198,20 @@ class Filling:
             return np.empty(0, dtype=np.int64)
         lot = self._bins.lots[opening.lot]
         asked = wanted > 0
-        in_each = min(int((lot.capacity[opening.choice][asked] // wanted[asked]).min()), reach.in_one_machine)
+        in_each = min(int((lot.capacity[opening.choice][asked] // wanted[asked]).min()), in_one_machine)
         needed = 1 if group is not None else -(-number // in_each)
         opened = self._bins.open(opening.lot, opening.choice, min(needed, int(lot.left[opening.choice])))
         return np.repeat(opened, in_each)[:number]
 
-    def _put(self, piece: PodClass, placed: int, bins: NDArray[np.int64], wanted: Vector, company: Company) -> None:
-        """Put the pods of a class from number ``placed`` on into ``bins``, one each."""
-        if not bins.size:
+    def _put(self, step: _Step, chosen: NDArray[np.int64]) -> None:
+        """Put the first pods of a step into the bins chosen for them, one each."""
+        if not chosen.size:
             return
-        indices, numbers = np.unique(bins, return_counts=True)
-        self._bins.take(indices, numbers, wanted)
-        self._counting.add(company, indices, numbers)
-        for key, index in zip(piece.keys[placed : placed + bins.size], bins.tolist(), strict=True):
-            self.places.append(Place(key, piece.requirements, index))
+        indices, numbers = np.unique(chosen, return_counts=True)
+        self._bins.take(indices, numbers, step.wanted)
+        self._counting.add(self._counting.company(step.requirements), indices, numbers)
+        for pod, index in zip(step.pods, chosen.tolist(), strict=False):
+            self.places.append(Place(pod, step.requirements, index, step.version))
 
 
 def _first(fits: NDArray[np.int64], number: int) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def rearrange(
                 lot, choice = int(before.lot[place.bin]), int(before.choice[place.bin])
                 staying[place.bin] = int(fresh.open(lot, choice, 1)[0])
             target = staying[place.bin]
-        arranged.append(Place(place.pod, place.requirements, target))
+        arranged.append(replace(place, bin=target))
     for (requirements, target), number in Counter((place.requirements, place.bin) for place in arranged).items():
         fresh.take(np.array([target]), np.array([number]), wanted[requirements])
     shrink_machines(fresh)

@@ -39,10 +39,10 @@ class Outlook:
 
     def of_company(self, company: Company) -> Vector:
         """What the pods that state the same rules about each other want in all."""
-        return self._of_company[company]
+        return self._of_company.get(company, np.zeros(1, dtype=np.int64))
 
     def number_of(self, company: Company) -> int:
-        return self._number_of[company]
+        return self._number_of.get(company, 0)
 
 
 def _asked(wanted: Vector) -> bytes:

@@ -15,6 +15,7 @@ from stratos.planning.packing.filling import Filling, Place, shrink_machines
 from stratos.planning.packing.improving import rearrange
 from stratos.planning.packing.lots import make_lots
 from stratos.planning.packing.patterns.solve import solve_patterns
+from stratos.planning.packing.preferences import versions_of
 from stratos.planning.packing.problem import Packing, PackingProblem, PlannedMachine
 from stratos.planning.packing.reasons import explain_left_over
 from stratos.planning.packing.settling import Settling
@@ -64,7 +65,11 @@ class _Packer:
     def __init__(self, problem: PackingProblem) -> None:
         self._problem = problem
         self._classes = classes_of(problem.pods)
-        requirements = [each.requirements for each in self._classes]
+        self._versions = {
+            each.requirements: versions_of(each.requirements) if problem.respects_preferences else (each.requirements,)
+            for each in self._classes
+        }
+        requirements = list(dict.fromkeys(version for versions in self._versions.values() for version in versions))
         self._scale = Scale(requirements)
         self._wanted = {each: self._scale.wanted(each) for each in requirements}
         self._sites = Sites(requirements)
@@ -75,10 +80,10 @@ class _Packer:
         bins = self._empty_bins()
         domains = Domains(bins, self._keys)
         counting = Counting(bins, self._sites, domains, self._wanted, self._problem.namespace_labels)
-        filling = Filling(bins, self._sites, domains, counting, self._wanted)
+        filling = Filling(bins, self._sites, domains, counting, self._wanted, self._versions)
         ranks: dict[int, list[PodClass]] = {}
         for each in self._classes:
-            ranks.setdefault(counting.company(each.requirements).rank, []).append(each)
+            ranks.setdefault(counting.company(self._versions[each.requirements][0]).rank, []).append(each)
         pieces = [piece for _, rank in sorted(ranks.items()) for piece in in_order(rank, self._wanted)]
         left_over = filling.fill(pieces)
         shrink_machines(bins)

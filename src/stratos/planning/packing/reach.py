@@ -22,11 +22,11 @@ class Reach:
     in_one_machine: int = NO_LIMIT  # of such pods, in a machine that is opened now
     at_once: int = NO_LIMIT  # how many may be placed before asking again
     divides_by: str | None = None  # the key by which pods have to be divided …
-    dividing: tuple[SpreadRule, ...] = ()  # … and the constraint that says how, if it is not just one a domain
+    dividing: SpreadRule | None = None  # … and the constraint that says how, if it is not just one a domain
     starts_by: str | None = None  # nobody of a group that wants to be together by this key is there yet
 
 
-def reach_of(company: Company, domains: Domains, bins: Mask, lots: Mask, number: int) -> Reach:
+def reach_of(company: Company, domains: Domains, bins: Mask, lots: Mask) -> Reach:
     """``bins`` and ``lots`` are those that the rules about nodes admit."""
     reach = Reach(bins=bins, lots=lots)
     if company.is_plain:
@@ -52,8 +52,7 @@ def reach_of(company: Company, domains: Domains, bins: Mask, lots: Mask, number:
         else:
             _keep_to_the_emptiest(reach, rule, domains)
     if len(shared) == 1:
-        (key, dividing) = shared[0]
-        reach.divides_by, reach.dividing = key, () if dividing is None else (dividing,)
+        ((reach.divides_by, reach.dividing),) = shared
     elif shared:
         # Several at once are settled pod by pod, each where all of them allow it.
         for _, dividing in shared:

@@ -97,7 +97,7 @@ class Settling:
             if index is None:
                 return number
             self._bins.take(np.array([index]), np.array([1]), wanted)
-            self._bind(Place(key, each.requirements, index), self.node(index).name)
+            self._bind(Place(key, each.requirements, index, each.requirements), self.node(index).name)
         return len(each.keys)
 
     def _find_bin(self, requirements: PodRequirements, wanted: Vector) -> int | None:

@@ -95,7 +95,7 @@ class Stating:
         Where rules split the classes, only kinds with the capacities of ``shapes``, or of what was bought, are asked
         about: the mix without those rules is a good guide.
         """
-        staying = {place.bin for place in places if self._stays(place.requirements)}
+        staying = {place.bin for place in places if self._stays(place.version)}
         members = self._members(places, pinned=True, staying=staying)
         groups, pairs = self._kept_apart(list(members))
         statement = self._statement(places, members, [*groups, *self._spread_over_hosts(list(members))], pairs)
@@ -139,11 +139,11 @@ class Stating:
             if not self._bins.is_machine(place.bin) or (staying and place.bin in staying):
                 continue
             pins = self._pins(place) if pinned else ()
-            members.setdefault((place.requirements, pins), []).append(index)
+            members.setdefault((place.version if pinned else place.requirements, pins), []).append(index)
         return members
 
     def _pins(self, place: Place) -> tuple[tuple[str, int], ...]:
-        company = self._counting.company(place.requirements)
+        company = self._counting.company(place.version)
         keys = sorted(key for key in company.keys if not self._domains.is_unique(key))
         lot = int(self._bins.lot[place.bin])
         return tuple((key, int(self._domains.of_lots(key)[lot])) for key in keys)
