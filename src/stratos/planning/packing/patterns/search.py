@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from stratos.planning.packing.patterns.blend import blend_of
 from stratos.planning.packing.patterns.construct import follow_blend
+from stratos.planning.packing.patterns.core import core_of, only
 from stratos.planning.packing.patterns.effort import Effort
-from stratos.planning.packing.patterns.generation import deepen, generate
+from stratos.planning.packing.patterns.generation import Generated, bound_of, deepen, generate
 from stratos.planning.packing.patterns.knapsack import Knapsacks
 from stratos.planning.packing.patterns.master import WholeSolution
 from stratos.planning.packing.patterns.repair import repair
@@ -24,36 +25,62 @@ def search(shelf: Shelf, start: list[Pattern], effort: Effort, *, time_limit_sec
     """No worse than ``start``, which holds all pods."""
     waiting, stock = shelf.demand.pods, shelf.demand.limit
     knapsacks = Knapsacks(shelf, effort)
+    kinds = core_of(shelf, knapsacks)
+    if len(kinds) == len(shelf.room):
+        core, known = shelf, start
+    else:
+        place = {kind: i for i, kind in enumerate(kinds.tolist())}
+        core = only(shelf, kinds)
+        known = [Pattern(place[pattern.kind], pattern.counts) for pattern in start if pattern.kind in place]
+    found = _search_core(core, known, effort, time_limit_seconds)
+    if found is None:
+        return WholeSolution(start, 0.0)
+    best, generated = found
+    best = [Pattern(int(kinds[pattern.kind]), pattern.counts) for pattern in best]
+    bound = generated.bound_usd_per_hour
+    if core is not shelf:
+        best = repair(shelf, best)
+        worth = knapsacks.worth_at_most(generated.values, waiting)
+        bound, _ = bound_of(shelf, worth, generated.values, waiting, stock)
+    return WholeSolution(min(start, best, key=shelf.cost), bound)
+
+
+def _search_core(
+    shelf: Shelf, known: list[Pattern], effort: Effort, time_limit_seconds: float
+) -> tuple[list[Pattern], Generated] | None:
+    """Machines that hold all pods, and the patterns and values behind them. None: there is no beginning."""
+    waiting, stock = shelf.demand.pods, shelf.demand.limit
+    knapsacks = Knapsacks(shelf, effort)
     blend = blend_of(shelf, waiting, stock)
     if blend is None:
-        return WholeSolution(start, 0.0)  # what holds whole pods holds pieces of them: the solver lost its footing
-    best = start
+        return None
     followed = follow_blend(shelf, knapsacks, waiting, stock)
-    if followed is not None:
-        best = min(best, repair(shelf, followed), key=shelf.cost)
     generated = generate(
         shelf,
         knapsacks,
         waiting,
         stock,
-        patterns=[*start, *best],
+        patterns=[*known, *(followed or ())],
         values=blend.values,
         most_rounds=MOST_ROUNDS,
         good_enough=GOOD_ENOUGH,
         effort_to_leave=LEFT_FOR_ROUNDING,
     )
     if generated is None:
-        return WholeSolution(best, 0.0)
+        return None
     if len(waiting) <= FEW_CLASSES and waiting.sum() <= FEW_PODS_A_MACHINE * generated.solution.amounts.sum():
         generated = deepen(shelf, knapsacks, generated, waiting, stock, good_enough=GOOD_ENOUGH)
     enough = generated.bound_usd_per_hour * (1 + GOOD_ENOUGH)
-    if shelf.cost(best) > enough:
+    best = None if followed is None else repair(shelf, followed)
+    if best is None or shelf.cost(best) > enough:
         rounded = round_to_machines(shelf, knapsacks, generated, waiting, stock)
-        if rounded is not None:
-            best = min(best, repair(shelf, rounded), key=shelf.cost)
+        answers = [best, None if rounded is None else repair(shelf, rounded)]
+        best = min((answer for answer in answers if answer is not None), key=shelf.cost, default=None)
+    if best is None:
+        return None
     if shelf.cost(best) > enough and len(best) <= FEW_MACHINES:
         whole = generated.master.solve_whole(
             best, most_nodes=500, relative_gap=GOOD_ENOUGH, time_limit_seconds=time_limit_seconds
         )
         best = min(best, repair(shelf, whole.patterns), key=shelf.cost)
-    return WholeSolution(best, generated.bound_usd_per_hour)
+    return best, generated
