@@ -30,6 +30,7 @@ def to_json(answers: Iterable[CloudEstimate]) -> dict[str, Any]:
                 "complete": answer.complete,
                 "total_usd_per_hour": _usd(answer.total_usd_per_hour),
                 "total_usd_per_month": _usd(answer.total_usd_per_hour * HOURS_PER_MONTH),
+                "lower_bound_usd_per_hour": _usd(answer.lower_bound_usd_per_hour),
             }
             for answer in answers
         ]
@@ -107,6 +108,8 @@ def _cloud(answer: CloudEstimate) -> Iterator[str]:
         f"  total: ${total:.4f}/h, ${total * HOURS_PER_MONTH:,.2f} a month"
         f" for {counted(answer.machines, 'machine')}{left_out}"
     )
+    if total:
+        yield f"  bound: no choice of machines holds these pods for less than ${answer.lower_bound_usd_per_hour:.4f}/h"
 
 
 def _row(workload: WorkloadEstimate, group: GroupEstimate) -> tuple[str, str, str, str, str, str]:

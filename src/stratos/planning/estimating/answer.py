@@ -72,6 +72,7 @@ class CloudEstimate:
     workloads: tuple[WorkloadEstimate, ...]
     machines: int
     total_usd_per_hour: float
+    lower_bound_usd_per_hour: float  # no choice of machines that the pods allow holds those that fit for less
 
     @property
     def complete(self) -> bool:

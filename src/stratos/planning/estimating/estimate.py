@@ -11,17 +11,26 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from stratos.apis.labels import ZONE
 from stratos.apis.meta import ObjectMeta
 from stratos.apis.nodetemplate import NodeTemplate, NodeTemplateSpec
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.daemons import default_daemon_sets
-from stratos.catalog.instance_type import CapacityType
+from stratos.catalog.instance_type import CapacityType, Offering
 from stratos.planning.estimating.answer import CloudEstimate, GroupEstimate, WorkloadEstimate
 from stratos.planning.estimating.choice import alternatives
 from stratos.planning.estimating.workloads import PodGroup, Workload
-from stratos.planning.packing.problem import PlannedMachine, Unplaced
+from stratos.planning.packing.pack import Effort, pack
+from stratos.planning.packing.problem import (
+    Candidate,
+    OfferingName,
+    PackingProblem,
+    PlannedMachine,
+    PodToPlace,
+    Unplaced,
+)
 from stratos.planning.provisioning.asks import PodAsks
-from stratos.planning.provisioning.strategies import BIN_SELECTION, Group, choose_machines, is_selected
+from stratos.planning.provisioning.strategies import BIN_SELECTION, OPTIMAL, Group, choose_machines, is_selected
 from stratos.planning.scheduling.daemons import compile_daemons
 from stratos.snapshot.provisioning import LaunchGround
 
@@ -60,9 +69,16 @@ def estimate(
     daemons = compile_daemons(
         (*default_daemon_sets(place.catalog.cloud), *(each.daemon_set for each in workloads if each.daemon_set))
     )
-    for some, chosen_by in _by_strategy(asked, template, mixes_small_pods=mixes_small_pods):
-        for decided in choose_machines(some, chosen_by, place.catalog, ground=place.ground, daemons=daemons):
-            ledger.enter(decided)
+    catalog = place.catalog
+    if not place.zone and not any(_cares_for_zones(pod) for pod in asked):
+        catalog = _in_cheapest_zones(catalog)
+    decisions = [
+        decided
+        for some, chosen_by in _by_strategy(asked, template, mixes_small_pods=mixes_small_pods)
+        for decided in choose_machines(some, chosen_by, catalog, ground=place.ground, daemons=daemons)
+    ]
+    for decided in decisions:
+        ledger.enter(decided)
     return CloudEstimate(
         cloud=place.catalog.cloud,
         region=place.catalog.region,
@@ -73,7 +89,53 @@ def estimate(
         ),
         machines=ledger.machines,
         total_usd_per_hour=ledger.cost_usd_per_hour,
+        lower_bound_usd_per_hour=_lower_bound(decisions),
     )
+
+
+def _lower_bound(decisions: Sequence[Group]) -> float:
+    """The largest that can be proved: of all pods over everything that any of them may use, or of a part of them.
+
+    Parts cannot be added up, for another choice might let them share machines.
+    """
+    parts, candidates, pods = [0.0], dict[OfferingName, Candidate](), list[PodToPlace]()
+    for decided in decisions:
+        placed = {key for machine in decided.packing.machines for key in machine.pods}
+        some = tuple(pod.to_place for pod in decided.pods if pod.key in placed)
+        choice = decided.candidates.all
+        proved = decided.packing.lower_bound_usd_per_hour
+        if some and decided.strategy != OPTIMAL:  # else it was proved over all these candidates already
+            proved = pack(PackingProblem(pods=some, candidates=choice)).lower_bound_usd_per_hour
+        parts.append(proved)
+        pods += some
+        candidates |= {each.offering: each for each in choice}
+    if len(parts) > 2:
+        whole = PackingProblem(pods=tuple(pods), candidates=tuple(candidates.values()))
+        parts.append(pack(whole, effort=Effort.FAST).lower_bound_usd_per_hour)
+    return max(parts)
+
+
+def _in_cheapest_zones(catalog: Catalog) -> Catalog:
+    """Each type under each terms once: three zones of the same prices are three times the work for the same answer."""
+    offerings = {}
+    for name, sold in catalog.offerings_by_type.items():
+        cheapest: dict[CapacityType, Offering] = {}
+        for each in sorted(sold, key=lambda each: (each.price_usd_per_hour, each.zone)):
+            cheapest.setdefault(each.capacity_type, each)
+        offerings[name] = tuple(cheapest.values())
+    return replace(catalog, offerings_by_type=offerings)
+
+
+def _cares_for_zones(asks: PodAsks) -> bool:
+    """Whether it makes a difference to the pod, or to its like, where its machine is."""
+    requirements = asks.requirements
+    rules = requirements.node_rules
+    keys = {each.key for each in rules.selector.requirements}
+    keys |= {each.key for term in rules.required or () for each in term.labels.requirements}
+    keys |= {each.topology_key for each in (*requirements.affinity, *requirements.anti_affinity)}
+    keys |= {each.term.topology_key for each in requirements.preferred_pods}
+    keys |= {each.topology_key for each in (*requirements.spread, *requirements.preferred_spread)}
+    return ZONE in keys
 
 
 def _by_strategy(
