@@ -262,3 +262,23 @@ def test_d04_leaving_out_a_constraint_never_costs_more_than_the_gap_that_is_told
         wide = packed(stated - {name})
         assert not wide.unplaced
         assert wide.cost_usd_per_hour <= narrow.cost_usd_per_hour * (1 + wide.gap) + 1e-9
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    asked=st.lists(
+        st.tuples(st.sampled_from(["250m", "1500m", "3"]), st.sampled_from(["512Mi", "6Gi"])), min_size=1, max_size=8
+    ),
+    strategy=st.sampled_from(["optimal", "thresholds"]),
+)
+def test_the_bound_of_a_plan_is_below_the_cost_of_the_best_mix(asked: list[tuple[str, str]], strategy: str) -> None:
+    """A bound that a better answer undercuts is no bound, whatever strategy it was told with."""
+    pods = [a_waiting_pod(f"p{n}", cpu=cpu, memory=memory) for n, (cpu, memory) in enumerate(asked)]
+    wishful = a_waiting_pod("wishful", annotations={"stratos.sh/instance-type-regexp": "xlarge"})
+
+    def plan(strategy: str) -> ProvisioningPlan:
+        template = a_template(isDefault=True, strategy=strategy)
+        return plan_provisioning(a_look(template, waiting=[*pods, wishful], shop=MIXED_SHOP))
+
+    best = plan("optimal")
+    assert 0 < plan(strategy).lower_bound_usd_per_hour <= best.cost_usd_per_hour + 1e-9

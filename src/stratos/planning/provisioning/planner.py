@@ -21,6 +21,7 @@ from stratos.planning.packing.problem import Unplaced
 from stratos.planning.provisioning.asks import PodAsks, asks_of
 from stratos.planning.provisioning.back_off import BackOffs, failures_of, gives_up_at
 from stratos.planning.provisioning.basket import Basket, Chosen, closed
+from stratos.planning.provisioning.bounds import lower_bound_of
 from stratos.planning.provisioning.decisions import describe_decision
 from stratos.planning.provisioning.diversity import diversify
 from stratos.planning.provisioning.draft import settings_of
@@ -73,15 +74,13 @@ class _Planning:
         assignments = {**known.promised, **_onto_nodes(groups, basket)}
         lost = (*unplaced, *self._unreadable, *self._unserved())
         left = tuple(sorted(lost, key=lambda each: each.pod))
-        bounds = [group.packing.lower_bound_usd_per_hour for group in groups if group.packing.machines]
         return ProvisioningPlan(
             machines=machines,
             assignments=dict(sorted(assignments.items())),
             unplaced=left,
             events=(*self._warnings(left), *self._estimates(known)),
             cost_usd_per_hour=sum(machine.candidate.price_usd_per_hour for machine in machines),
-            # Groups were packed beside each other: only the largest of their bounds holds for all together.
-            lower_bound_usd_per_hour=max(bounds, default=0.0),
+            lower_bound_usd_per_hour=lower_bound_of(groups),
             backed_off=self._back_offs.by_template(),
             failed_claims=tuple(failure.claim for failure in self._failures),
             report=tuple(dict.fromkeys((*self._report, *(line for group in groups for line in group.packing.report)))),

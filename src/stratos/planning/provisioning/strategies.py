@@ -275,9 +275,10 @@ def _group(strategy: str, basket: Basket, pods: Sequence[PodAsks], candidates: C
                 PlannedMachine(basket.machines[name].candidate, tuple(sorted(keys))) for name, keys in bought
             ),
             unplaced=unplaced,
-            # Each part was bounded beside what the others left free, so their sum would claim too much.
-            lower_bound_usd_per_hour=max(filled.bounds, default=0.0),
-            bound=filled.bound,
+            # Each stage was bounded beside what the others left free, so their sum would claim too much. And what was
+            # proved over one kind of machine at a time says nothing of the others.
+            lower_bound_usd_per_hour=max(filled.bounds, default=0.0) if strategy == OPTIMAL else 0.0,
+            bound=filled.bound if strategy == OPTIMAL else "",
             report=tuple(dict.fromkeys(filled.report)),
         ),
         machines=tuple(name for name, _ in bought),
