@@ -14,6 +14,7 @@ from stratos.apis.nodeclaim import NODE_CLAIM
 from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.apis.pod import POD
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
+from stratos.catalog.instance_type import CapacityType
 from stratos.wiring.cluster import catalog_named
 
 LARGE = {"minCpu": 8, "gpu": {"maxCount": 0}}
@@ -127,5 +128,58 @@ def test_a_departure_is_taken_back_when_its_replacement_cannot_be_had() -> None:
         await story.wait(given_up, 1800)
         claim = await story.client.get(NODE_CLAIM, before.metadata.name)
         assert claim.spec.departure is None
+
+    tell(plot)
+
+
+def test_b29_nodes_are_renewed_one_after_another_and_no_pod_is_missed() -> None:
+    """Each replacement is there before the node it replaces goes."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story, constraints={"minCpu": 4, "maxCpu": 4}, disruption={"nodeTTL": "1h"})
+        await add_deployment(story, "web", 4, cpu="2500m")
+        await wait_running(story, 4)
+        first = {claim.metadata.name for claim in await story.claims()}
+        assert len(first) == 4
+        most_leaving = 0
+
+        async def renewed() -> bool:
+            nonlocal most_leaving
+            claims = await story.claims()
+            leaving = [claim for claim in claims if claim.spec.departure is not None]
+            most_leaving = max(most_leaving, len(leaving))
+            return first.isdisjoint(claim.metadata.name for claim in claims)
+
+        async with guarding(story, {"web": 4}):
+            await story.wait(renewed, 7200, every=5)
+        assert most_leaving == 1
+        assert len(await story.claims()) == 4
+        assert all("older than nodeTTL 1h" in message for message in await told(story, "Expired"))
+
+    tell(plot)
+
+
+def test_d08_what_stood_in_for_spot_is_replaced_when_spot_is_back() -> None:
+    """No spot to be had: on-demand, labelled so. Spot is back: spot, at the restore rate, with nobody missed."""
+
+    async def plot(story: Story) -> None:
+        constraints = {"spot": True, "useSpotFallbacks": True, "fallbackRestoreRateSeconds": 1200}
+        for name in catalog_named("aws/us-east-1").instance_types:
+            story.cloud.stock.sell_out(name, capacity_type=CapacityType.SPOT)
+        await add_template(story, constraints={**constraints, "maxCpu": 2, "instanceFamilies": {"include": ["m5"]}})
+        await add_deployment(story, "web", 2)
+        await wait_running(story, 2)
+        (stand_in,) = await story.claims()
+        assert stand_in.spec.node is not None
+        assert stand_in.spec.node.labels["scheduling.cast.ai/spot-fallback"] == "true"
+        story.cloud.stock.restock()
+
+        async def restored() -> bool:
+            return {claim.spec.capacity_type for claim in await story.claims()} == {"spot"}
+
+        async with guarding(story, {"web": 2}):
+            seconds = await story.wait(restored, 3600, every=5)
+        assert 1200 <= seconds < 1500
+        assert stand_in.metadata.name not in [claim.metadata.name for claim in await story.claims()]
 
     tell(plot)

@@ -6,7 +6,10 @@ each departure; the next follows from what is then to be seen, so that a crash a
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry
@@ -37,6 +40,8 @@ from stratos.planning.disruption.evacuation import (
     plan_evacuation,
 )
 from stratos.planning.disruption.plan import Blocked, Disruption, DisruptionPlan
+from stratos.planning.disruption.room import Compile
+from stratos.snapshot.disruption import DisruptionSnapshot
 from stratos.telemetry.logs import get_logger
 from stratos.telemetry.metrics import ControllerMetrics
 
@@ -45,6 +50,24 @@ GATHER_SECONDS = 2.0  # what happens together is looked at together: nobody wait
 LOOK_AGAIN_SECONDS = 60.0  # prices change, and no object tells of it
 
 log = get_logger(__name__)
+
+
+Planner = Callable[[DisruptionSnapshot, Compile], Awaitable[DisruptionPlan]]
+
+
+async def plan_in_place(look: DisruptionSnapshot, compile_pod: Compile) -> DisruptionPlan:
+    """While it plans nothing else happens, as suits virtual time."""
+    return plan_disruption(look, compile_pod)
+
+
+async def plan_aside(look: DisruptionSnapshot, compile_pod: Compile) -> DisruptionPlan:
+    """In a thread: a plan for many machines takes its time, and starts of others must not wait for it."""
+    return await asyncio.to_thread(plan_disruption, look, compile_pod)
+
+
+@dataclass(frozen=True, slots=True)
+class DisruptionSettings:
+    planner: Planner = plan_in_place
 
 
 def disruption_controller(
@@ -56,10 +79,19 @@ def disruption_controller(
     rng: random.Random,
     ids: IdSource,
     registry: CollectorRegistry,
+    settings: DisruptionSettings | None = None,
     controller_metrics: ControllerMetrics | None = None,
 ) -> Controller:
     """Make the loop and add it to ``manager``. ``world`` takes the snapshot that provisioning plans from."""
-    disruption = _Disruption(manager, world, recorder, clock=clock, ids=ids, metrics=DisruptionMetrics(registry))
+    disruption = _Disruption(
+        manager,
+        world,
+        recorder,
+        clock=clock,
+        ids=ids,
+        metrics=DisruptionMetrics(registry),
+        planner=(settings or DisruptionSettings()).planner,
+    )
     controller = Controller(
         "disruption", disruption.reconcile, clock=clock, rng=rng, workers=1, metrics=controller_metrics
     )
@@ -78,7 +110,9 @@ class _Disruption:
         clock: Clock,
         ids: IdSource,
         metrics: DisruptionMetrics,
+        planner: Planner,
     ) -> None:
+        self._plan = planner
         self._recorder = recorder
         self._clock = clock
         self._metrics = metrics
@@ -119,7 +153,7 @@ class _Disruption:
         for step in evacuation.steps:
             await self._take(step)
         look = self._seen.look()
-        plan = plan_disruption(look, self._seen.compile_for(look))
+        plan = await self._plan(look, self._seen.compile_for(look))
         for mark in plan.marks:
             await self._writes.mark(mark)
         for disruption in plan.disruptions:

@@ -207,7 +207,8 @@ class _Evacuation:
                     self._steps.append(StartSurge(uid, tuple(pod.metadata.key for pod in pods[:most])))
 
     def _give_up(self, machine: TemplateMachine, message: str) -> None:
-        rest = timedelta(seconds=parse_duration_seconds(machine.settings.node_unneeded_duration))
+        settles = parse_duration_seconds(machine.settings.node_unneeded_duration)
+        rest = timedelta(seconds=max(settles, machine.restore_seconds or 0))
         marked = tuple(pod.metadata.key for pod in machine.pods if pod.metadata.annotations.get(labels.DELETION_COST))
         self._steps.append(GiveUp(machine.name, message, self._now + rest, marked))
 

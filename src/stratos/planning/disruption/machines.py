@@ -15,6 +15,7 @@ from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
 from stratos.base.errors import Invalid
 from stratos.planning.pools.drain import workload_pods
+from stratos.planning.provisioning.draft import stands_in_for_spot
 from stratos.planning.provisioning.strategies import OPTIMAL
 from stratos.planning.scheduling.requests import effective_requests, node_amounts
 from stratos.snapshot.provisioning import ProvisioningSnapshot
@@ -43,6 +44,14 @@ class TemplateMachine:
         """How its template filled it: optimal, bin-packing or bin-selection."""
         node = self.claim.spec.node
         return node.labels.get(labels.PACKING, OPTIMAL) if node is not None else OPTIMAL
+
+    @property
+    def restore_seconds(self) -> int | None:
+        """How often to try spot again, of a machine that stands in for it. None: it does not; 0: never."""
+        node = self.claim.spec.node
+        if node is None or self.template is None or not stands_in_for_spot(node.labels):
+            return None
+        return self.template.spec.constraints.fallback_restore_rate_seconds
 
     @property
     def stays(self) -> bool:

@@ -18,7 +18,6 @@ from stratos.planning.disruption.plan import Disruption, Reason
 from stratos.planning.disruption.replacing import Leaving, Market, replace_machines
 from stratos.planning.disruption.room import Room
 from stratos.planning.packing.problem import Candidate
-from stratos.planning.provisioning.draft import stands_in_for_spot
 from stratos.snapshot.provisioning import ProvisioningSnapshot
 
 REST = timedelta(hours=1)
@@ -50,17 +49,18 @@ def cheaper(
     now = world.taken_at
     due: list[datetime] = []
     for machine, overlapping in movable:
-        restored_at = _restored_at(machine, template)
-        if restored_at is not None and now >= restored_at:
-            found = _to_spot(template, (machine, overlapping), room, market, world)
+        if machine.restore_seconds and machine.since is not None:
+            restored_at = machine.since + timedelta(seconds=machine.restore_seconds)
+            found = _to_spot(template, (machine, overlapping), room, market, world) if now >= restored_at else None
             if found is not None:
                 return Saving(found)
-        elif restored_at is not None:
             due.append(restored_at)
     if template.spec.strategy != "optimal":
         return Saving(due_at=tuple(due))  # thresholds say what a machine looks like, whatever would be cheaper
     rested = []
     for machine, overlapping in movable:
+        if machine.restore_seconds is not None:
+            continue  # what would be cheaper is spot, which it stands in for: that has a time of its own
         rests_until = _rests_until(machine)
         if now >= rests_until:
             rested.append((machine, overlapping))
@@ -118,14 +118,6 @@ def _to_spot(
 def _leaving(template: NodeTemplate, chosen: Sequence[Movable]) -> Leaving:
     overlapping = frozenset(key for _, keys in chosen for key in keys)
     return Leaving(template, tuple(machine for machine, _ in chosen), overlapping)
-
-
-def _restored_at(machine: TemplateMachine, template: NodeTemplate) -> datetime | None:
-    """When to try spot again for a machine that stands in for it. None when it does not, or is to go on."""
-    rate, since, node = template.spec.constraints.fallback_restore_rate_seconds, machine.since, machine.claim.spec.node
-    if not rate or since is None or node is None or not stands_in_for_spot(node.labels):
-        return None
-    return since + timedelta(seconds=rate)
 
 
 def _rests_until(machine: TemplateMachine) -> datetime:
