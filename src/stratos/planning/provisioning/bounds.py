@@ -15,24 +15,33 @@ from stratos.planning.packing.bounds import aggregate_bound
 from stratos.planning.packing.demand import Demand
 from stratos.planning.packing.problem import Candidate
 from stratos.planning.provisioning.asks import PodAsks
+from stratos.planning.provisioning.candidates import by_price
 from stratos.planning.provisioning.strategies import OPTIMAL, Group
 
 
 def lower_bound_of(groups: Sequence[Group]) -> float:
     """US dollars per hour that machines cost at least which hold the pods that got new ones."""
-    proved, pods, kinds = [0.0], list[PodAsks](), dict[tuple[str, str, str], list[Candidate]]()
-    for group in groups:
-        placed = {key for machine in group.packing.machines for key in machine.pods}
-        pods += [pod for pod in group.pods if pod.key in placed]
-        if placed and group.strategy == OPTIMAL:
-            proved.append(group.packing.lower_bound_usd_per_hour)
-        for stage in group.candidates.kinds if placed else ():
-            for kind in stage:
-                name, _, terms = kind[0].offering
-                kinds[kind[0].template, name, terms] = kind
-    if pods and len(groups) > len(proved) - 1:
-        proved.append(_by_amounts(pods, list(kinds.values())))
-    return max(proved)
+    buying = [group for group in groups if group.packing.machines]
+    proved = [group.packing.lower_bound_usd_per_hour for group in buying if group.strategy == OPTIMAL]
+    if len(buying) > len(proved) or len(buying) > 1:
+        proved.append(_by_amounts(_pods_on_machines(buying), _kinds_for(buying)))
+    return max(proved, default=0.0)
+
+
+def _pods_on_machines(groups: Sequence[Group]) -> list[PodAsks]:
+    placed = {key for group in groups for machine in group.packing.machines for key in machine.pods}
+    return [pod for group in groups for pod in group.pods if pod.key in placed]
+
+
+def _kinds_for(groups: Sequence[Group]) -> list[list[Candidate]]:
+    """All kinds that any of the groups could have had; of those that several could, the cheapest."""
+    kinds: dict[tuple[str, str, str], list[Candidate]] = {}
+    for kind in (kind for group in groups for stage in group.candidates.kinds for kind in stage):
+        name, _, terms = kind[0].offering
+        key = (kind[0].template, name, terms)
+        if key not in kinds or by_price(kind[0]) < by_price(kinds[key][0]):
+            kinds[key] = kind
+    return list(kinds.values())
 
 
 def _by_amounts(pods: Sequence[PodAsks], kinds: Sequence[Sequence[Candidate]]) -> float:
