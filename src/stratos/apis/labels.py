@@ -24,6 +24,7 @@ CAST_TEMPLATE = "scheduling.cast.ai/node-template"  # as stratos.sh/template
 CAST_SPOT = "scheduling.cast.ai/spot"  # "true": spot, or standing in for it
 CAST_ON_DEMAND = "scheduling.cast.ai/on-demand"  # "true": on-demand
 CAST_SPOT_FALLBACK = "scheduling.cast.ai/spot-fallback"  # as stratos.sh/spot-fallback
+GPU_REPLICAS = "nvidia.com/gpu.replicas"  # how many pods share each GPU: the device plugin is to offer it so often
 
 # Annotations of nodes
 WARMUP_COMPLETED = "stratos.sh/warmup-completed"  # when the machine had been prepared

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from stratos.agent.simulated_kubelet.device_plugin import with_shared_gpus
 from stratos.agent.simulated_kubelet.hooks import PowerOff, Prefetch, Sleep, parse_script
 from stratos.agent.simulated_kubelet.images import ImageStore, PullFailed
 from stratos.agent.simulated_kubelet.node_report import (
@@ -68,7 +69,7 @@ class SimulatedKubelet:
         recorder: EventRecorder | None,
     ) -> None:
         self.node_name = host.bootstrap.node_name or host.hostname
-        self._host = host
+        self._host = with_shared_gpus(host)
         self._writes = writes
         self._registry = registry
         self._clock = clock

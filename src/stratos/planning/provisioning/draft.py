@@ -94,8 +94,10 @@ def known_labels(type_: InstanceType, catalog: Catalog, ground: LaunchGround, ti
         labels.INSTANCE_TYPE: type_.name,
         labels.REGION: catalog.region,
     }
-    if time_slices > 1 and catalog.cloud == "gcp" and type_.gpu is not None:
-        known |= {_GKE_SHARING: "time-sharing", _GKE_SHARED_BY: str(time_slices)}
+    if time_slices > 1 and type_.gpu is not None and type_.gpu.manufacturer == _SHARED_GPUS:
+        known[labels.GPU_REPLICAS] = str(time_slices)
+        if catalog.cloud == "gcp":
+            known |= {_GKE_SHARING: "time-sharing", _GKE_SHARED_BY: str(time_slices)}
     return known
 
 
@@ -146,11 +148,11 @@ def settings_of(template: NodeTemplate, candidate: Candidate, packing: str) -> N
     """What a claim for ``candidate`` says of its node. ``packing`` is how it was filled, see `strategies`."""
     spec = template.spec
     capacity_type, stands_in = candidate.offering.capacity_type, stands_in_for_spot(candidate.node.labels)
-    group = candidate.node.labels.get(labels.DEDICATED_GROUP)
+    drafted = candidate.node.labels
     return NodeSettings(
         labels={
             **own_labels(template, capacity_type, stands_in),
-            **({labels.DEDICATED_GROUP: group} if group else {}),
+            **{key: drafted[key] for key in (labels.DEDICATED_GROUP, labels.GPU_REPLICAS) if key in drafted},
             labels.PACKING: packing,
         },
         taints=taints_of(template),
