@@ -16,7 +16,7 @@ from stratos.apis.meta import ObjectMeta
 from stratos.apis.nodetemplate import NodeTemplate, NodeTemplateSpec
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.daemons import default_daemon_sets
-from stratos.catalog.instance_type import CapacityType, Offering
+from stratos.catalog.instance_type import CapacityType
 from stratos.planning.estimating.answer import CloudEstimate, GroupEstimate, WorkloadEstimate
 from stratos.planning.estimating.choice import alternatives
 from stratos.planning.estimating.workloads import PodGroup, Workload
@@ -98,7 +98,9 @@ def _lower_bound(decisions: Sequence[Group]) -> float:
 
     Parts cannot be added up, for another choice might let them share machines.
     """
-    parts, candidates, pods = [0.0], dict[OfferingName, Candidate](), list[PodToPlace]()
+    parts = [0.0]
+    pods: list[PodToPlace] = []
+    candidates: dict[OfferingName, Candidate] = {}
     for decided in decisions:
         placed = {key for machine in decided.packing.machines for key in machine.pods}
         some = tuple(pod.to_place for pod in decided.pods if pod.key in placed)
@@ -109,20 +111,21 @@ def _lower_bound(decisions: Sequence[Group]) -> float:
         parts.append(proved)
         pods += some
         candidates |= {each.offering: each for each in choice}
-    if len(parts) > 2:
+    if len(decisions) > 1:
         whole = PackingProblem(pods=tuple(pods), candidates=tuple(candidates.values()))
         parts.append(pack(whole, effort=Effort.FAST).lower_bound_usd_per_hour)
     return max(parts)
 
 
 def _in_cheapest_zones(catalog: Catalog) -> Catalog:
-    """Each type under each terms once: three zones of the same prices are three times the work for the same answer."""
+    """Each type where it is cheapest: three zones of the same prices are three times the work for the same answer."""
     offerings = {}
     for name, sold in catalog.offerings_by_type.items():
-        cheapest: dict[CapacityType, Offering] = {}
+        zones: dict[CapacityType, str] = {}
         for each in sorted(sold, key=lambda each: (each.price_usd_per_hour, each.zone)):
-            cheapest.setdefault(each.capacity_type, each)
-        offerings[name] = tuple(cheapest.values())
+            zones.setdefault(each.capacity_type, each.zone)
+        # All terms of these zones: where spot is missing beside on-demand, its price is guessed.
+        offerings[name] = tuple(each for each in sold if each.zone in zones.values())
     return replace(catalog, offerings_by_type=offerings)
 
 
@@ -170,7 +173,7 @@ def _mixing(template: NodeTemplate, terms: frozenset[str] | None) -> NodeTemplat
 
 
 class _Ledger:
-    """Who bears what of the machines that were chosen."""
+    """Who bears what of the machines that were chosen. Groups are told apart by identity: two may ask for the same."""
 
     def __init__(self, pods: Mapping[str, PodGroup]) -> None:
         self._pods = pods

@@ -1,0 +1,1 @@
+estimate -f examples/estimates/ray-service.yaml
