@@ -20,8 +20,8 @@ from stratos.planning.packing.demand import Demand, Machine, PatternAnswer
 from stratos.planning.packing.patterns.effort import Effort
 from stratos.planning.packing.patterns.reduction import reduce_demand
 from stratos.planning.packing.patterns.search import search
-from stratos.planning.packing.patterns.shelf import Pattern, shelf_of
-from stratos.planning.packing.patterns.solve import solve_patterns
+from stratos.planning.packing.patterns.shelf import shelf_of
+from stratos.planning.packing.patterns.solve import machine_of, pattern_of, solve_patterns
 
 CENT = 1e-6
 
@@ -61,20 +61,14 @@ def test_generated_patterns_prove_no_more_than_is_true_and_hold_all_pods(demand:
     reduction = reduce_demand(demand)
     shelf = shelf_of(reduction.demand)
     assume(shelf.demand.pods.size > 0)
-    start = [
-        Pattern(machine.kind, np.array([dict(machine.counts).get(c, 0) for c in range(len(shelf.demand.pods))]))
-        for machine in reduction.shrink(one_pod_a_machine(demand) or optimum)
-    ]
+    machines = reduction.shrink(one_pod_a_machine(demand) or optimum)
+    start = [pattern_of(machine, len(shelf.demand.pods)) for machine in machines]
 
     found = search(shelf, start, Effort(8.0), time_limit_seconds=8.0)
 
     assert found.bound_usd_per_hour <= cost_of(demand, optimum) + CENT
     assert cost_of(demand, optimum) - CENT <= shelf.cost(found.patterns) <= shelf.cost(start) + CENT
-    held = [
-        Machine(pattern.kind, tuple((int(c), int(pattern.counts[c])) for c in np.flatnonzero(pattern.counts)))
-        for pattern in found.patterns
-    ]
-    assert problems_of(demand, reduction.expand(held)) == []
+    assert problems_of(demand, reduction.expand([machine_of(pattern) for pattern in found.patterns])) == []
 
 
 @settings(max_examples=40, deadline=None)

@@ -23,11 +23,13 @@ MOST_CLASSES = 2000  # beyond, a demand is cut in parts …
 CLASSES_IN_A_PART = 1000  # … of about so many
 
 
-def search_in_parts(shelf: Shelf, start: list[Pattern], effort: Effort) -> WholeSolution:
+def search_in_parts(
+    shelf: Shelf, start: list[Pattern], effort: Effort, *, classes_in_a_part: int = CLASSES_IN_A_PART
+) -> WholeSolution:
     """No worse than ``start``, which holds all pods."""
     # Sorted by size and dealt out like cards: each part has its share of the large and of the small.
     by_size = np.lexsort((np.arange(len(shelf.weight)), shelf.weight.sum(axis=1)))
-    number = -(-len(by_size) // CLASSES_IN_A_PART)
+    number = -(-len(by_size) // classes_in_a_part)
     stock = shelf.demand.limit.copy()
     whole: list[Pattern] = []
     bound = 0.0

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf
 
-MOST_MERGED = 150  # machines looked at in pairs: those that waste most of their price
+MOST_EMPTIED = 300  # machines that are tried: those that waste most of their price
+MOST_MERGED = 150  # of those, how many are looked at in pairs
 
 
 def repair(shelf: Shelf, patterns: list[Pattern]) -> list[Pattern]:
@@ -41,19 +42,16 @@ def _emptied(shelf: Shelf, machines: list[Pattern]) -> list[Pattern]:
     counts = np.stack([machine.counts for machine in machines])
     free = demand.capacity[kinds] - counts @ demand.requests
     kept = np.ones(len(machines), dtype=np.bool_)
-    for i in sorted(range(len(machines)), key=lambda i: (-_waste(shelf, machines[i]), i)):
-        if (
-            demand.price_usd_per_hour[kinds[i]] <= 0
-            or (free[kept].sum(axis=0) - free[i] < counts[i] @ demand.requests).any()
-        ):
+    ranked = sorted(range(len(machines)), key=lambda i: (-_waste(shelf, machines[i]), i))
+    for i in [i for i in ranked if demand.price_usd_per_hour[kinds[i]] > 0][:MOST_EMPTIED]:
+        kept[i] = False
+        moved = _moved(shelf, counts[i], kinds, counts, np.where(kept[:, None], free, 0), kept)
+        if moved is None:
+            kept[i] = True
             continue
-        others = kept.copy()
-        others[i] = False
-        moved = _moved(shelf, counts[i], kinds, counts, free, others)
-        if moved is not None:
-            kept[i] = False
-            counts += moved
-            free -= moved @ demand.requests
+        for c, taken in moved.items():
+            counts[:, c] += taken
+            free -= taken[:, None] * demand.requests[c]
     return [Pattern(int(kinds[i]), counts[i]) for i in np.flatnonzero(kept)]
 
 
@@ -64,23 +62,24 @@ def _moved(
     counts: NDArray[np.int64],
     free: NDArray[np.int64],
     others: NDArray[np.bool_],
-) -> NDArray[np.int64] | None:
-    """How many pods of each class the others take over, by machine, if they can take them all."""
+) -> dict[int, NDArray[np.int64]] | None:
+    """By class: how many of its pods each of the others takes over, if they can take them all. Uses ``free`` up."""
     requests = shelf.demand.requests
-    moved = np.zeros_like(counts)
-    free = free.copy()
+    if (free.sum(axis=0) < pods @ requests).any():
+        return None
+    moved: dict[int, NDArray[np.int64]] = {}
     for c in sorted(np.flatnonzero(pods).tolist(), key=lambda c: (-float(shelf.weight[c].max(initial=0.0)), c)):
         asked = requests[c] > 0
         room = np.minimum(np.where(others, shelf.most[c, kinds] - counts[:, c], 0), pods[c])
         if asked.any():
             room = np.minimum(room, (free[:, asked] // requests[c, asked]).min(axis=1))
         for rival in shelf.rivals[c]:
-            room = np.where(counts[:, rival] + moved[:, rival] > 0, 0, room)
-        before = np.cumsum(room) - room
-        taken = np.clip(pods[c] - before, 0, np.maximum(room, 0))
+            room = np.where(counts[:, rival] + moved.get(rival, 0) > 0, 0, room)
+        room = np.maximum(room, 0)
+        taken = np.clip(pods[c] - (np.cumsum(room) - room), 0, room)
         if taken.sum() < pods[c]:
             return None
-        moved[:, c] = taken
+        moved[c] = taken
         free -= taken[:, None] * requests[c]
     return moved
 

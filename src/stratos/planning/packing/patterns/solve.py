@@ -27,7 +27,7 @@ def solve_patterns(demand: Demand, start: tuple[Machine, ...], *, allowance_seco
     start_cost = _cost(demand, start)
     reduction = reduce_demand(demand)
     shelf = shelf_of(reduction.demand)
-    known = [_pattern(machine, len(shelf.demand.pods)) for machine in reduction.shrink(start)]
+    known = [pattern_of(machine, len(shelf.demand.pods)) for machine in reduction.shrink(start)]
     if not known:
         return PatternAnswer((), start_cost, 0.0)
     found = solve_exactly(shelf, known, time_limit_seconds=allowance_seconds)
@@ -36,21 +36,21 @@ def solve_patterns(demand: Demand, start: tuple[Machine, ...], *, allowance_seco
         found = search_in_parts(shelf, known, Effort(allowance_seconds))
     elif found is None:
         found = search(shelf, known, Effort(allowance_seconds), time_limit_seconds=allowance_seconds)
-    machines = reduction.expand([_machine(pattern) for pattern in repair(shelf, found.patterns)])
+    machines = reduction.expand([machine_of(pattern) for pattern in repair(shelf, found.patterns)])
     if _cost(demand, machines) >= start_cost or not holds(demand, machines):
         machines = tuple(start)
     cost = _cost(demand, machines)
     return PatternAnswer(machines, cost, min(found.bound_usd_per_hour, cost), (report,))
 
 
-def _pattern(machine: Machine, classes: int) -> Pattern:
+def pattern_of(machine: Machine, classes: int) -> Pattern:
     counts = np.zeros(classes, dtype=np.int64)
     for c, pods in machine.counts:
         counts[c] = pods
     return Pattern(machine.kind, counts)
 
 
-def _machine(pattern: Pattern) -> Machine:
+def machine_of(pattern: Pattern) -> Machine:
     return Machine(pattern.kind, tuple((int(c), int(pattern.counts[c])) for c in np.flatnonzero(pattern.counts)))
 
 
@@ -62,7 +62,7 @@ def holds(demand: Demand, machines: tuple[Machine, ...]) -> bool:
     """Whether these machines exist, hold every pod exactly once, and keep every rule."""
     placed = np.zeros_like(demand.pods)
     for machine in machines:
-        counts = _pattern(machine, len(demand.pods)).counts
+        counts = pattern_of(machine, len(demand.pods)).counts
         used = counts > 0
         if (
             not demand.allowed[used, machine.kind].all()
