@@ -79,6 +79,7 @@ class Relaxation:
     constraints: tuple[str, ...]  # the smallest set, each in words a user can find in the manifest
     offering: OfferingName | None  # None: it would fit on a node that is there
     price_usd_per_hour: float
+    kept: float = 1.0  # the least share of a request that is left
 
     def __str__(self) -> str:
         changed = f"if this were changed: {', '.join(self.constraints)}"

@@ -105,7 +105,7 @@ class _Way:
         words = [constraint.words for constraint in self.constraints]
         words += [_cut_words(resource, asked[resource], left) for resource, left in self.cuts]
         offering = self.candidate.offering if self.candidate is not None else None
-        return Relaxation(tuple(words), offering, self.price)
+        return Relaxation(tuple(words), offering, self.price, self.kept)
 
 
 _Hurdles = tuple[tuple[Constraint, ...], tuple[str, ...]]  # what stands in the way: constraints, and requests too large

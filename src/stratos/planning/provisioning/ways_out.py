@@ -65,9 +65,8 @@ def _size(ways: Sequence[Relaxation]) -> int:
 
 
 def _smallest(ways: Sequence[Relaxation]) -> tuple[Relaxation, ...]:
-    # Of each set they come in order already; annotations given up leave the pod all that it requests.
     smallest = [way for way in ways if len(way.constraints) == _size(ways)]
-    return tuple(smallest[:MOST_WAYS])
+    return tuple(sorted(smallest, key=lambda way: (-way.kept, way.price_usd_per_hour, way.constraints))[:MOST_WAYS])
 
 
 def _fewer_wishes(wishes: Wishes) -> Iterator[tuple[tuple[str, ...], Wishes]]:

@@ -1,0 +1,51 @@
+"""Pods that get no machine are told what would have to change, annotations about machines among it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stratos.planning.packing.pack import Effort
+from stratos.planning.provisioning.asks import asks_of
+from stratos.planning.provisioning.strategies import choose_machines
+from stratos.testing.provisioning_builders import a_gpu, a_shop, a_template, a_type, a_waiting_pod
+
+SHOP = a_shop(
+    (a_type("m6a.xlarge", 4, 16), 0.173),
+    (a_type("m6a.4xlarge", 16, 64), 0.692),
+    (a_type("g4dn.xlarge", 4, 16, gpu=a_gpu("T4")), 0.526),
+)
+
+
+@pytest.mark.parametrize("strategy", ["optimal", "thresholds"])
+@pytest.mark.parametrize(
+    ("annotations", "asks", "way"),
+    [
+        ({"instance-gpu-skus": "V100"}, {"gpus": 1}, "g4dn.xlarge (r-a, on-demand) at $0.5260/h"),
+        ({"instance-max-cost": "0.2"}, {"cpu": "6"}, "m6a.4xlarge (r-a, on-demand) at $0.6920/h"),
+    ],
+)
+def test_an_annotation_that_leaves_no_machine_is_named(
+    strategy: str, annotations: dict[str, str], asks: dict[str, Any], way: str
+) -> None:
+    """What a pod says about its machine rules machines out like any other constraint, and earlier."""
+    pod = a_waiting_pod("p", annotations={f"node.elotl.co/{key}": value for key, value in annotations.items()}, **asks)
+
+    (group,) = choose_machines([asks_of(pod)], a_template(strategy=strategy), SHOP, effort=Effort.FAST)
+
+    (name,) = annotations
+    told = [str(each) for each in group.packing.unplaced[0].relaxations]
+    assert told[0] == f"would fit {way} if this were changed: annotation {name}"
+
+
+def test_an_annotation_and_a_selector_are_named_together_where_both_are_in_the_way() -> None:
+    """Without the annotation alone nothing would be won."""
+    annotations = {"stratos.sh/instance-gpu-skus": "V100"}
+    pod = a_waiting_pod("p", annotations=annotations, nodeSelector={"team": "a"})
+
+    (group,) = choose_machines([asks_of(pod)], a_template(), SHOP, effort=Effort.FAST)
+
+    (way,) = group.packing.unplaced[0].relaxations
+    assert way.constraints == ("annotation instance-gpu-skus", "nodeSelector team=a")
+    assert way.price_usd_per_hour == 0.173
