@@ -49,6 +49,10 @@ class ClaimCondition(StrEnum):
     ENDED = "Ended"  # somebody else ended its machine; False: the cloud would not end it yet
 
 
+OVER_LIMIT = "OverLimit"
+"""The reason of a claim that was not launched because its machine would be one too many: nothing is wrong with it."""
+
+
 class Decision(Struct):
     """Why the wish is what it is: the record that ``stratos explain`` tells."""
 

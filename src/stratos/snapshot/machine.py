@@ -51,3 +51,4 @@ class MachineSnapshot:
     budgets: tuple[PodDisruptionBudget, ...] = ()
     turns_itself_off: bool = False  # at the end of its warm-up
     daemon_sets: tuple[DaemonSet, ...] = ()
+    over_limit: str = ""  # which limit its launch would exceed, in a sentence

@@ -9,9 +9,9 @@ from stratos.base.clock import Clock
 from stratos.catalog.catalog import Catalog
 from stratos.controllers.disruption.look import Lookout as DisruptionLookout
 from stratos.controllers.pools.look import Lookout
-from stratos.controllers.provisioning.look import ClusterLimits
 from stratos.controllers.provisioning.look import Lookout as ProvisioningLookout
 from stratos.kube.controller import Manager
+from stratos.planning.provisioning.limits import ClusterLimits
 from stratos.providers.simulated.cloud import SimulatedCloud
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
@@ -41,6 +41,8 @@ from stratos.kube.recorder import EventRecorder
 from stratos.planning.pools import steps
 from stratos.planning.pools.machine import plan_machine
 from stratos.planning.pools.settings import settings_of_template_claim
+from stratos.planning.provisioning.admission import over_limit
+from stratos.planning.provisioning.limits import ClusterLimits
 from stratos.providers.contract import Provider
 from stratos.snapshot.machine import MachineSnapshot
 from stratos.telemetry.logs import get_logger
@@ -58,6 +60,7 @@ class MachineSettings:
     cluster_name: str
     poll_seconds: float = 2.0  # how often machines between two states are looked at
     survey_seconds: float = 60.0  # how often all are
+    limits: ClusterLimits = field(default_factory=ClusterLimits)
     workers: int = 512  # each may wait for its turn at the cloud, and no start should wait for a worker
 
 
@@ -103,6 +106,9 @@ class _Machines:
     ) -> None:
         self._recorder = recorder
         self._clock = clock
+        self._provider = provider
+        self._limits = settings.limits
+        self._begun: set[str] = set()  # claims whose launch has begun here, noted in the ledger or not yet
         self._metrics = LedgerMetrics(registry)
         self._claims: Cache[NodeClaim] = manager.cache(
             NODE_CLAIM,
@@ -196,9 +202,12 @@ class _Machines:
         claim = self._claims.get(key)
         if claim is None:
             self.sightings.follow(key, False)
+            self._begun.discard(key)
             return None
         look = self._look(claim)
         plan = plan_machine(look)
+        if steps.Launch() in plan.steps:
+            self._begun.add(key)  # before anything is awaited: it counts for all that are judged after it
         self.sightings.follow(key, plan.follow and bool(claim.status.instance_id))
         try:
             await self._carry_out(look, plan)
@@ -220,6 +229,14 @@ class _Machines:
             budgets=self._budgets.list(),
             turns_itself_off=preparing and self._turns_itself_off(claim, settings),
             daemon_sets=self._daemon_sets.list() if preparing else (),
+            over_limit=self._over_limit(claim),
+        )
+
+    def _over_limit(self, claim: NodeClaim) -> str:
+        if not claim.spec.template or claim.status.state is not None:
+            return ""
+        return over_limit(
+            claim, self._claims, self._templates, self._provider.catalog, limits=self._limits, begun=self._begun
         )
 
     def _settings(self, claim: NodeClaim) -> NodePoolSpec | None:

@@ -18,14 +18,14 @@ from prometheus_client import CollectorRegistry
 
 from stratos.apis.event import Event
 from stratos.apis.meta import find_condition
-from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, Wanted
+from stratos.apis.nodeclaim import OVER_LIMIT, ClaimCondition, NodeClaim, Wanted
 from stratos.apis.nodetemplate import NODE_TEMPLATE, BackedOff, NodeTemplate
 from stratos.apis.pod import POD, Pod
 from stratos.base.clock import Clock
 from stratos.base.errors import NotFound
 from stratos.base.ids import IdSource
 from stratos.controllers.provisioning.claims import ClaimWrites
-from stratos.controllers.provisioning.look import ClusterLimits, Lookout, ServedByPools, asks_for_estimate
+from stratos.controllers.provisioning.look import Lookout, ServedByPools, asks_for_estimate
 from stratos.controllers.provisioning.metrics import ProvisioningMetrics
 from stratos.controllers.provisioning.templates import template_controller
 from stratos.kube.cache import CacheEvent, Change
@@ -33,6 +33,7 @@ from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.kube.recorder import EventRecorder
 from stratos.planning.pools.members import SETTLING
 from stratos.planning.provisioning import plan_provisioning
+from stratos.planning.provisioning.limits import ClusterLimits
 from stratos.planning.provisioning.plan import PodEvent, ProvisioningPlan
 from stratos.providers.contract import Provider
 from stratos.snapshot.provisioning import ProvisioningSnapshot
@@ -223,6 +224,9 @@ class _Provisioning:
         if claim is None or claim.spec.wanted is Wanted.GONE:
             return
         failed = find_condition(claim.status.conditions, ClaimCondition.LAUNCHED)
+        if failed is not None and failed.reason == OVER_LIMIT:
+            await self._writes.let_go(claim, OVER_LIMIT, failed.message, now)
+            return
         why = failed.message if failed is not None else "it cannot be had"
         await self._writes.let_go(claim, "OfferingFailed", f"another offering is tried: {why}", now)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from stratos.apis import labels
@@ -22,6 +21,7 @@ from stratos.kube.cache import Cache
 from stratos.kube.controller import Manager
 from stratos.planning.pools.nominations import waits_for_victims
 from stratos.planning.provisioning.estimates import REASON as ESTIMATE
+from stratos.planning.provisioning.limits import ClusterLimits
 from stratos.planning.provisioning.planner import WARNING
 from stratos.planning.scheduling.daemons import Daemons, compile_daemons
 from stratos.providers.contract import NodeClassPart, Provider
@@ -37,14 +37,6 @@ _POSTED_WITHIN = timedelta(seconds=30)  # an event that has not come back by the
 
 ServedByPools = Callable[[Sequence[Pod]], Collection[str]]
 """Of some waiting pods those (namespace/name) that a pool has a machine at hand for."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterLimits:
-    """What all templates together may come to. None: as much as they like."""
-
-    cost_usd_per_hour: float | None = None
-    gpus: int | None = None
 
 
 class Lookout:
@@ -72,7 +64,7 @@ class Lookout:
             },
         )
         self.nodes = manager.cache(NODE)
-        self.pods = manager.cache(POD, indexes={_WAITING: _waits_as})
+        self.pods = manager.cache(POD, indexes={_WAITING: _waits_as, _GATED: _asks_as})
         self.told = tuple(manager.cache(EVENT, field_selector=f"reason={reason}") for reason in _REASONS)
         self._said: set[Told] = set()  # by us, on its way to the caches above
         for cache in self.told:
@@ -99,7 +91,7 @@ class Lookout:
             backed_off=tuple(held for template in templates for held in template.status.backed_off),
             cluster_cost_limit_usd_per_hour=self._limits.cost_usd_per_hour,
             cluster_gpu_limit=self._limits.gpus,
-            gated=self._sorted(self.pods.by_index(_WAITING, _GATED)) if templates else (),
+            gated=self._sorted(self.pods.by_index(_GATED, _GATED)) if templates else (),
             told=self._told(),
         )
 
@@ -169,7 +161,11 @@ def asks_for_estimate(pod: Pod) -> bool:
 
 
 def _waits_as(pod: Pod) -> tuple[str, ...]:
-    return (_WAITING,) if pod.unschedulable else (_GATED,) if asks_for_estimate(pod) else ()
+    return (_WAITING,) if pod.unschedulable else ()
+
+
+def _asks_as(pod: Pod) -> tuple[str, ...]:
+    return (_GATED,) if asks_for_estimate(pod) else ()
 
 
 def _disk_gib(node_class: NodeClass) -> int | None:

@@ -17,7 +17,7 @@ import msgspec
 
 from stratos.apis.meta import find_condition, with_condition
 from stratos.apis.node import Taint
-from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeClaimStatus, NodeState, Wanted
+from stratos.apis.nodeclaim import OVER_LIMIT, ClaimCondition, NodeClaim, NodeClaimStatus, NodeState, Wanted
 from stratos.planning.pools.draft import ASLEEP, UNKNOWN_GRACE, UP, Draft
 from stratos.planning.pools.drain import workload_pods
 from stratos.planning.pools.endings import drain, end, lost, next_try, now_standby, stop
@@ -85,6 +85,9 @@ def _launch(draft: Draft) -> MachinePlan:
         again_at = next_try(launched.last_transition_time, draft.claim.metadata.creation_timestamp)
         if draft.now < again_at:
             return draft.plan(f"another try: {launched.message}", draft.seconds_until(again_at))
+    if draft.look.over_limit:
+        draft.condition(ClaimCondition.LAUNCHED, False, OVER_LIMIT, draft.look.over_limit)
+        return draft.plan(f"provisioning to let it go: {draft.look.over_limit}", follow=False)
     draft.do(Launch())
     return draft.plan("the cloud to accept the launch")
 

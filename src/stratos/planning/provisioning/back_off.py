@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from stratos.apis.meta import find_condition, is_condition_true
-from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, Wanted
+from stratos.apis.nodeclaim import OVER_LIMIT, ClaimCondition, NodeClaim, Wanted
 from stratos.apis.nodetemplate import BackedOff, NodeTemplate
 from stratos.base.duration import parse_duration_seconds
 from stratos.catalog.instance_type import CapacityType
@@ -111,7 +111,8 @@ class BackOffs:
         self._forget(claims)
         first = {each.metadata.name: _seconds(each.spec.back_off) for each in templates}
         # Machines that were asked for together fail together: that is one failure of their offering.
-        ordered = sorted(failures, key=lambda each: (each.at, each.claim))
+        at_fault = (failure for failure in failures if failure.reason != OVER_LIMIT)
+        ordered = sorted(at_fault, key=lambda each: (each.at, each.claim))
         whole = {failure.template: failure for failure in ordered if failure.reason in _OF_ALL_OFFERINGS}
         for template_name, failure in whole.items():
             known = self._resting.get(template_name)
