@@ -11,11 +11,13 @@ from stratos.apis.pod import (
     Affinity,
     Container,
     LabelSelectorSpec,
+    NodeSelectorTerm,
     Pod,
     PodAffinity,
     PodAffinityTerm,
     PodSpec,
     ResourceRequirements,
+    SelectorRequirement,
     TopologySpreadConstraint,
 )
 from stratos.catalog.instance_type import CapacityType
@@ -84,6 +86,10 @@ def spread_by(key: str, labels: Mapping[str, str], *, max_skew: int = 1) -> Topo
         when_unsatisfiable="DoNotSchedule",
         label_selector=LabelSelectorSpec(match_labels=dict(labels)),
     )
+
+
+def in_zone(zone: str) -> NodeSelectorTerm:
+    return NodeSelectorTerm(match_expressions=(SelectorRequirement(key=ZONE, operator="In", values=(zone,)),))
 
 
 def near(key: str, labels: Mapping[str, str]) -> Affinity:

@@ -18,6 +18,7 @@ class Bins:
 
     def __init__(self, existing: Sequence[ExistingNode], lots: Sequence[Lot], scale: Scale, sites: Sites) -> None:
         self.lots = lots
+        self._scale = scale
         free = {node.description.name: _free(node, scale) for node in existing}
         # Filling the fullest first leaves the emptiest free to go.
         in_order = sorted(existing, key=lambda node: (tuple(free[node.description.name]), node.description.name))
@@ -36,6 +37,17 @@ class Bins:
     def room(self) -> NDArray[np.int64]:
         """[resource, bin]"""
         return self._room[:, : self.size]
+
+    @property
+    def capacity(self) -> NDArray[np.int64]:
+        """What each bin has for pods when it is empty: [resource, bin]"""
+        there = [self._scale.offered(node.description) for node in self.existing]
+        machines = [self.lots[lot].capacity[choice] for lot, choice in self._machines()]
+        return np.array([*there, *machines], dtype=np.int64).reshape(self.size, self._scale.rows).T
+
+    def _machines(self) -> list[tuple[int, int]]:
+        first = len(self.existing)
+        return list(zip(self.lot[first:].tolist(), self.choice[first:].tolist(), strict=True))
 
     @property
     def site(self) -> NDArray[np.int64]:

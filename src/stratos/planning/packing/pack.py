@@ -45,9 +45,16 @@ def pack(problem: PackingProblem, *, effort: Effort = Effort.BEST, allowance_sec
 class _Attempt:
     """An answer that went through: every pod in a bin, or left over."""
 
-    bins: Bins
-    places: list[Place]
+    settling: Settling
     left_over: list[PodClass]
+
+    @property
+    def bins(self) -> Bins:
+        return self.settling.bins
+
+    @property
+    def places(self) -> list[Place]:
+        return self.settling.places
 
     @property
     def cost_usd_per_hour(self) -> float:
@@ -119,7 +126,7 @@ class _Packer:
         settling = Settling(self._problem, bins, self._sites, self._scale)
         refused = settling.bind(places)
         still = settling.place_left_over([*left_over, *settling.release(refused, self._wanted)])
-        return _Attempt(bins, settling.places, still)
+        return _Attempt(settling, still)
 
     def _answer(self, attempt: _Attempt, bound: float, proof: str, *report: str) -> Packing:
         assignments: dict[str, str] = {}
@@ -135,7 +142,7 @@ class _Packer:
         return Packing(
             assignments=dict(sorted(assignments.items())),
             machines=tuple(machines),
-            unplaced=explain_left_over(self._problem, attempt.left_over),
+            unplaced=tuple(explain_left_over(attempt.settling, self._sites, self._scale, attempt.left_over)),
             lower_bound_usd_per_hour=min(bound, attempt.cost_usd_per_hour),
             bound=proof,
             report=report,

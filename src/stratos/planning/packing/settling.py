@@ -20,6 +20,7 @@ from stratos.planning.packing.sites import Sites
 from stratos.planning.scheduling.cluster import ClusterState
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.placement import PlacedPod
+from stratos.planning.scheduling.rejection import Rejection
 from stratos.planning.scheduling.requirements import PodRequirements
 
 
@@ -32,7 +33,7 @@ class Settling:
     """The cluster of the problem with its bins, and the pods bound so far."""
 
     def __init__(self, problem: PackingProblem, bins: Bins, sites: Sites, scale: Scale) -> None:
-        self._bins = bins
+        self.bins = bins
         self._sites = sites
         self._scale = scale
         self.cluster = ClusterState(problem.namespace_labels)
@@ -46,7 +47,7 @@ class Settling:
 
     def node(self, index: int) -> NodeDescription:
         """The node of a bin, as things stand."""
-        bins = self._bins
+        bins = self.bins
         if not bins.is_machine(index):
             return bins.existing[index].description
         return machine_node(bins.machine(index), _name(index))
@@ -55,7 +56,7 @@ class Settling:
         """Bind pods in order; returns those that the rules do not allow where they were to go."""
         refused = []
         nodes = self.cluster.nodes
-        names = {index: node.description.name for index, node in enumerate(self._bins.existing)}
+        names = {index: node.description.name for index, node in enumerate(self.bins.existing)}
         for place in places:
             name = names.get(place.bin) or names.setdefault(place.bin, _name(place.bin))
             if self.cluster.check(place.requirements).reject(nodes[name]) is None:
@@ -68,7 +69,7 @@ class Settling:
         """Give back the room of refused pods, and sort them into classes again."""
         members: dict[PodRequirements, list[str]] = {}
         for place in places:
-            self._bins.take(np.array([place.bin]), np.array([-1]), wanted[place.requirements])
+            self.bins.take(np.array([place.bin]), np.array([-1]), wanted[place.requirements])
             members.setdefault(place.requirements, []).append(place.pod)
         return [PodClass(requirements, tuple(sorted(keys))) for requirements, keys in members.items()]
 
@@ -96,12 +97,12 @@ class Settling:
                 index = self._open_machine(each.requirements, wanted)
             if index is None:
                 return number
-            self._bins.take(np.array([index]), np.array([1]), wanted)
+            self.bins.take(np.array([index]), np.array([1]), wanted)
             self._bind(Place(key, each.requirements, index, each.requirements), self.node(index).name)
         return len(each.keys)
 
     def _find_bin(self, requirements: PodRequirements, wanted: Vector) -> int | None:
-        bins = self._bins
+        bins = self.bins
         exact = wanted.copy()
         exact[len(self._scale.resources) :] = 0  # volumes that pods share are counted by the rules alone
         fits = bins.fits(exact, self._sites.admitting(requirements.node_rules)[bins.site], 1)
@@ -113,7 +114,7 @@ class Settling:
 
     def _open_machine(self, requirements: PodRequirements, wanted: Vector) -> int | None:
         """Open the cheapest machine on which the rules allow the pod."""
-        bins = self._bins
+        bins = self.bins
         admitting = self._sites.admitting(requirements.node_rules)
         found: list[tuple[float, int, int]] = []
         for index, lot in enumerate(bins.lots):
@@ -127,6 +128,21 @@ class Settling:
                 return int(bins.open(index, choice, 1)[0])
             self.cluster.remove_node(name)
         return None
+
+    def refusal(self, requirements: PodRequirements, index: int) -> Rejection:
+        """Why such a pod, which found no place, may not go into this bin."""
+        refusal = self.cluster.check(requirements).reject(self.cluster.nodes[self.node(index).name])
+        assert refusal is not None, "a pod was left over that fits into a bin"
+        return refusal
+
+    def refusal_on_one_more(self, requirements: PodRequirements, lot: int, choice: int) -> Rejection:
+        """Why it could not go on a machine that would be bought for it."""
+        name = _name(self.bins.size)
+        self.cluster.set_node(machine_node(self.bins.lots[lot].candidates[choice], name))
+        refusal = self.cluster.check(requirements).reject(self.cluster.nodes[name])
+        self.cluster.remove_node(name)
+        assert refusal is not None, "a pod was left over for which a machine could be bought"
+        return refusal
 
     def _bind(self, place: Place, node_name: str) -> None:
         self.cluster.add_pod(PlacedPod(place.pod, place.requirements), node_name)
