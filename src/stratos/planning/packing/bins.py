@@ -63,6 +63,13 @@ class Bins:
         """Which candidate of its lot a machine is to be, as things stand."""
         return self._choice[: self.size]
 
+    def free_by_lot(self) -> NDArray[np.int64]:
+        """What is free in the machines of each lot together: [lot, resource]"""
+        first = len(self.existing)
+        lot = self.lot[first:]
+        sums = [np.bincount(lot, weights=row[first:], minlength=len(self.lots)) for row in self.room]
+        return np.array(sums).T.astype(np.int64)
+
     def is_machine(self, index: int) -> bool:
         return index >= len(self.existing)
 
@@ -100,12 +107,15 @@ class Bins:
 
     def take(self, bins: NDArray[np.int64], numbers: NDArray[np.int64], wanted: Vector) -> None:
         """Put ``numbers`` pods that each want ``wanted`` into ``bins``, each of which is named once."""
+        if bins.size == 1:
+            self._room[:, bins[0]] -= wanted * numbers[0]
+            return
         self._room[:, bins] -= wanted[:, None] * numbers
 
     def fits(self, wanted: Vector, allowed: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
         """How many such pods, at most ``most``, go into each bin where they are ``allowed``."""
         room = self.room
-        (asked,) = wanted.nonzero()
+        asked = wanted.nonzero()[0].tolist()
         open_to = allowed.copy()
         for row in asked:
             open_to &= room[row] >= wanted[row]

@@ -53,6 +53,11 @@ class Count:
 
     def add(self, domains: Domains, bins: Codes, numbers: Codes) -> None:
         codes = domains.of_bins(self.key)[bins]
+        if bins.size == 1:  # so common that the general case below would cost most of the time
+            if codes[0] >= 0 and (self.bins_counted is None or self.bins_counted(bins)[0]):
+                self.pods(domains.size(self.key))[codes[0]] += numbers[0]
+                self.total += int(numbers[0])
+            return
         counts = codes >= 0
         if self.bins_counted is not None:
             counts &= self.bins_counted(bins)
@@ -121,8 +126,10 @@ class Counting:
         self._tallies: dict[TallyKey, Count] = {}
         self._held: dict[AffinityTerm, Count] = {}
         self._ports: dict[HostPort, Count] = {}
-        self._companies: dict[Hashable, Company] = {}
-        distinct = {_said_by(each): each for each in requirements}
+        said_by = {each: _said_by(each) for each in requirements}
+        distinct: dict[Hashable, PodRequirements] = {}
+        for each, said in said_by.items():
+            distinct.setdefault(said, each)
         there = _population(bins)
         for each in distinct.values():
             self._register(each)
@@ -136,11 +143,11 @@ class Counting:
                 indices, numbers = np.unique(np.array(pods.bins), return_counts=True)
                 for count in self._counts_of(pods.pod.requirements, terminating=pods.pod.terminating):
                     count.add(domains, indices, numbers)
-        for said, each in distinct.items():
-            self._companies[said] = self._compile(each)
+        compiled = {said: self._compile(each) for said, each in distinct.items()}
+        self._companies = {each: compiled[said] for each, said in said_by.items()}
 
     def company(self, requirements: PodRequirements) -> Company:
-        return self._companies[_said_by(requirements)]
+        return self._companies[requirements]
 
     def add(self, company: Company, bins: Codes, numbers: Codes) -> None:
         """Pods of a class have been put into ``bins``."""

@@ -19,7 +19,7 @@ from stratos.planning.packing.dividing import divide
 from stratos.planning.packing.domains import Domains
 from stratos.planning.packing.opening import Outlook, choose_for_group, choose_opening
 from stratos.planning.packing.reach import Reach, reach_of
-from stratos.planning.packing.sites import Sites
+from stratos.planning.packing.sites import Sites, Verdicts
 from stratos.planning.scheduling.requirements import PodRequirements
 
 
@@ -67,6 +67,7 @@ class Filling:
         self._versions = versions  # each with all its preferences, then with less and less of them
         self._lot_sites = np.array([lot.site for lot in bins.lots], dtype=np.int64)
         self._outlook = Outlook(bins.lots)
+        self._admitted: dict[PodRequirements, tuple[Verdicts, Verdicts]] = {}
         self.places: list[Place] = []
 
     def fill(self, pieces: Sequence[PodClass]) -> list[PodClass]:
@@ -88,9 +89,17 @@ class Filling:
 
     def _expect(self, piece: PodClass, sign: int) -> None:
         version = self._versions[piece.requirements][0]
-        lots = self._sites.admitting(version.node_rules)[self._lot_sites]
         company = self._counting.company(version)
+        _, lots = self._admitting(version)
         self._outlook.expect(self._wanted[piece.requirements], lots, company, sign * len(piece.keys))
+
+    def _admitting(self, version: PodRequirements) -> tuple[Verdicts, Verdicts]:
+        """Which sites and which lots the rules about nodes admit."""
+        admitted = self._admitted.get(version)
+        if admitted is None:
+            sites = self._sites.admitting(version.node_rules)
+            admitted = self._admitted[version] = sites, sites[self._lot_sites]
+        return admitted
 
     def _place(self, piece: PodClass) -> int:
         placed = 0
@@ -106,8 +115,8 @@ class Filling:
         """Place as many as can be decided about at once."""
         wanted = self._wanted[requirements]
         company = self._counting.company(version)
-        admitted = self._sites.admitting(version.node_rules)
-        reach = reach_of(company, self._domains, admitted[self._bins.site], admitted[self._lot_sites])
+        sites, lots = self._admitting(version)
+        reach = reach_of(company, self._domains, sites[self._bins.site], lots)
         fits = self._bins.fits(wanted, reach.bins, min(len(pods), reach.in_one_machine))
         if reach.most is not None:
             np.minimum(fits, reach.most, out=fits)
@@ -207,15 +216,21 @@ class Filling:
         """Put the first pods of a step into the bins chosen for them, one each."""
         if not chosen.size:
             return
-        indices, numbers = np.unique(chosen, return_counts=True)
+        indices, numbers = (chosen, _ONE) if chosen.size == 1 else np.unique(chosen, return_counts=True)
         self._bins.take(indices, numbers, step.wanted)
         self._counting.add(self._counting.company(step.requirements), indices, numbers)
         for pod, index in zip(step.pods, chosen.tolist(), strict=False):
             self.places.append(Place(pod, step.requirements, index, step.version))
 
 
+_ONE = np.ones(1, dtype=np.int64)
+
+
 def _first(fits: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     """The bin of each pod, for as many as there is room for, when the first bins are filled first."""
+    if number == 1:
+        first = fits.argmax() if fits.size else 0
+        return np.array([first] if fits.size and fits[first] else [], dtype=np.int64)
     (bins,) = fits.nonzero()
     return np.repeat(bins, np.diff(np.minimum(np.cumsum(fits[bins]), number), prepend=0))
 

@@ -29,7 +29,10 @@ class Lot:
 
     def holding(self, load: Vector) -> NDArray[np.bool_]:
         """Which candidates, of those still to be had, hold ``load``."""
-        return (self.capacity >= load).all(axis=1) & (self.left > 0)
+        holding = self.left > 0
+        for row in load.nonzero()[0].tolist():  # one comparison a resource is faster than one of whole vectors
+            holding &= self.capacity[:, row] >= load[row]
+        return holding
 
     def cheapest_holding(self, load: Vector) -> int | None:
         holding = self.holding(load)
@@ -50,7 +53,7 @@ def make_lots(
         Lot(
             site=sites.number(lot[0].node),
             candidates=tuple(lot),
-            capacity=np.array([scale.offered(candidate.node) for candidate in lot], dtype=np.int64),
+            capacity=np.asfortranarray([scale.offered(candidate.node) for candidate in lot], dtype=np.int64),
             prices=np.array([candidate.price_usd_per_hour for candidate in lot], dtype=np.float64),
             left=np.array([NO_LIMIT if each.most is None else each.most for each in lot], dtype=np.int64),
         )

@@ -28,7 +28,7 @@ class Outlook:
         asked = _asked(wanted)
         if asked not in self._by_lot:
             self._by_lot[asked] = np.zeros((len(self._lots), wanted.size), dtype=np.int64)
-        self._by_lot[asked][lots] += number * wanted
+        self._by_lot[asked] += lots[:, None] * (number * wanted)
         self._of_company[company] = self._of_company.get(company, 0 * wanted) + number * wanted
         self._number_of[company] = self._number_of.get(company, 0) + number
 
@@ -70,15 +70,17 @@ def choose_opening(
     much is given back at the end.
     """
     best: tuple[float, int, int] | None = None
+    free = bins.free_by_lot()
+    asked = wanted.nonzero()[0].tolist()
     for index in lots.nonzero()[0].tolist():
         lot = bins.lots[index]
         (fitting,) = lot.holding(wanted).nonzero()
         if not fitting.size:
             continue
-        free = bins.room[:, bins.lot == index].sum(axis=1)
-        coming = np.maximum(outlook.in_lot(wanted, index) - free, number * wanted)
-        asked = wanted > 0
-        needed = np.maximum((coming[asked] / lot.capacity[fitting][:, asked]).max(axis=1), max(1, machines))
+        coming = np.maximum(outlook.in_lot(wanted, index) - free[index], number * wanted)
+        needed = np.full(fitting.size, float(max(1, machines)))
+        for row in asked:
+            np.maximum(needed, coming[row] / lot.capacity[fitting, row], out=needed)
         costs = needed * lot.prices[fitting]
         lowest = float(costs.min())
         choice = int(fitting[(costs <= lowest * (1 + 1e-9)).nonzero()[0][-1]])

@@ -84,7 +84,7 @@ class _Explaining:
                 counts[verdict] += len(lot.candidates)
                 continue
             capacity = lot.capacity[:, : wanted.size].T
-            large_enough: NDArray[np.bool_] = (capacity >= wanted[:, None]).all(axis=0)
+            large_enough = np.all(capacity >= wanted[:, None], axis=0)
             for reason, number in self._by_amounts(wanted, capacity, capacity, ~large_enough, "too small"):
                 counts[reason] += number
             gone = int((large_enough & (lot.left <= 0)).sum())
