@@ -6,7 +6,6 @@ room. The same snapshot gives the same plan, whatever the order of what is in it
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
@@ -15,7 +14,7 @@ from stratos.apis.meta import find_condition
 from stratos.apis.nodeclaim import ClaimCondition, NodeState
 from stratos.base.duration import format_duration, parse_duration_seconds
 from stratos.base.errors import Invalid
-from stratos.planning.disruption.budgets import most_leaving
+from stratos.planning.disruption.departures import Departures
 from stratos.planning.disruption.drift import drift
 from stratos.planning.disruption.machines import TemplateMachine, machines_of
 from stratos.planning.disruption.plan import Blocked, Disruption, DisruptionPlan, Reason
@@ -46,6 +45,7 @@ class _Planner:
         self._world = look.world
         self._now = look.world.taken_at
         self._machines = machines_of(look.world)
+        self._by_name = {machine.name: machine for machine in self._machines}
         self._room = Room(look.world, compile_pod)
         self._market = Market(look.world)
         self._budgets = PodBudgets(look.budgets)
@@ -57,7 +57,7 @@ class _Planner:
         }
         self._expected = _expected(look, self._machines)
         self._disruptions: list[Disruption] = []
-        self._going = {machine.name for machine in self._machines if machine.claim.spec.departure is not None}
+        self._departures = Departures(self._machines, self._now)
         self._blocked: list[Blocked] = []
         self._due: list[datetime] = []
 
@@ -100,7 +100,7 @@ class _Planner:
     def _repair(self) -> None:
         for machine in self._machines:
             after = machine.settings.repair_after
-            if after is None or machine.name in self._going or not machine.stays:
+            if after is None or machine.name in self._departures.names or not machine.stays:
                 continue
             ready = find_condition(machine.claim.status.conditions, ClaimCondition.READY)
             served = machine.claim.status.state is NodeState.RUNNING and has_become_ready(machine.claim.status)
@@ -125,7 +125,7 @@ class _Planner:
                     self._renew_one(machine, Reason.DRIFTED, changed)
 
     def _renew_one(self, machine: TemplateMachine, reason: Reason, message: str) -> None:
-        if reason is Reason.EXPIRED and self._count(machine, reason):
+        if reason is Reason.EXPIRED and self._departures.of(machine.claim.spec.template, reason):
             return  # one at a time, whatever the budgets would allow
         if not self._is_allowed(machine, reason):
             return
@@ -192,7 +192,7 @@ class _Planner:
             if spec.disruption.policy != "WhenEmptyOrUnderutilized":
                 continue
             machines = [machine for machine in self._idle_machines() if machine.template is template]
-            if not machines or self._leaving(template.metadata.name):
+            if not machines or self._departures.of(template.metadata.name):
                 continue
             allowed = self._allowance(machines[0], Reason.CHEAPER)
             movable: dict[str, frozenset[str]] = {}
@@ -218,7 +218,11 @@ class _Planner:
     def _idle_machines(self) -> Iterator[TemplateMachine]:
         """Those in service that nothing is planned with, and that no pod is on its way to."""
         for machine in self._machines:
-            if machine.name in self._going or machine.name in self._awaited or machine.name in self._expected:
+            if (
+                machine.name in self._departures.names
+                or machine.name in self._awaited
+                or machine.name in self._expected
+            ):
                 continue
             if machine.in_service and machine.template is not None and self._is_due(_not_before(machine)):
                 yield machine
@@ -268,35 +272,11 @@ class _Planner:
         return False
 
     def _allowance(self, machine: TemplateMachine, reason: Reason) -> int:
-        """How many more of the template's machines may begin to leave."""
-        template = machine.claim.spec.template
-        members = sum(each.claim.spec.template == template for each in self._machines)
         try:
-            return most_leaving(machine.settings.budgets, reason, members, self._now) - self._leaving(template)
+            return self._departures.allowed(machine, reason)
         except Invalid as error:
             self._block(machine, reason, "budget", error.message)
             return 0
-
-    def _leaving(self, template: str) -> int:
-        """How many of the template's machines are on their way out."""
-        return sum(
-            each.name in self._going or not each.stays
-            for each in self._machines
-            if each.claim.spec.template == template
-        )
-
-    def _count(self, machine: TemplateMachine, reason: Reason) -> int:
-        """How many of the template's machines leave for this reason already."""
-        template = machine.claim.spec.template
-        counted = Counter(
-            each.claim.spec.departure.reason
-            for each in self._machines
-            if each.claim.spec.template == template and each.claim.spec.departure is not None
-        )
-        begun = {name for each in self._disruptions if each.reason is reason for name in each.claims}
-        return counted[reason] + sum(
-            each.name in begun for each in self._machines if each.claim.spec.template == template
-        )
 
     def _without_replacement(self, machine: TemplateMachine, reason: Reason, message: str) -> Disruption:
         return Disruption(
@@ -309,17 +289,15 @@ class _Planner:
 
     def _begin(self, disruption: Disruption) -> None:
         self._disruptions.append(disruption)
-        self._going.update(disruption.claims)
-        for machine in self._machines:
-            if machine.name in disruption.claims:
-                self._room.close(_node_name(machine))
+        self._departures.begin(disruption)
+        for name in disruption.claims:
+            self._room.close(_node_name(self._by_name[name]))
 
     def _begin_replacing(self, disruption: Disruption) -> None:
         self._begin(disruption)
         promised = {pod for machine in disruption.machines for pod in machine.pods}
-        for machine in self._machines:
-            if machine.name in disruption.claims:
-                self._move(machine, promised)
+        for name in disruption.claims:
+            self._move(self._by_name[name], promised)
 
     def _block(self, machine: TemplateMachine, reason: Reason, by: str, message: str) -> None:
         self._blocked.append(Blocked(machine.name, reason, by, message))

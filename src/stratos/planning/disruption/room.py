@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from stratos.apis.pod import Pod
 from stratos.base.errors import Invalid
 from stratos.base.words import counted
 from stratos.planning.packing.problem import ExistingNode
-from stratos.planning.provisioning.annotations import NO_WISHES, wishes_of
+from stratos.planning.provisioning.annotations import wishes_of
 from stratos.planning.provisioning.asks import PodAsks, grants
 from stratos.planning.scheduling.cluster import ClusterState
 from stratos.planning.scheduling.nodes import describe_node
@@ -138,17 +139,21 @@ class Room:
     # One pod
 
     def _find(self, pod: Pod, *, overlaps: bool) -> NodeState | None:
-        """The fullest node that takes it: what stays empty can go next."""
+        """The first that takes it of the nodes that were fullest to begin with: what stays empty can go next."""
         wishes = wishes_of(pod)
         with nullcontext() if overlaps else self._in_the_air(pod):
             check = self._state.check(self._compile(pod))
-            fitting = (
-                node
-                for node in self._state.nodes.values()
-                if self._state.reject(check, node, pod.metadata.key) is None
-                and (wishes == NO_WISHES or grants(node.description, wishes, self._world.catalog))
-            )
-            return min(fitting, key=_emptiness, default=None)
+            for name in self._fullest_first:
+                node = self._state.nodes[name]
+                if self._state.reject(check, node, pod.metadata.key) is None and grants(
+                    node.description, wishes, self._world.catalog
+                ):
+                    return node
+            return None
+
+    @cached_property
+    def _fullest_first(self) -> list[str]:
+        return [node.name for node in sorted(self._state.nodes.values(), key=_emptiness)]
 
     @contextmanager
     def _in_the_air(self, pod: Pod) -> Iterator[None]:
