@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from stratos.base.errors import StratosError
 from stratos.cli.main import app
 from stratos.cli.manifests import read_manifests
 from stratos.planning.estimating.workloads import read_workload
@@ -31,12 +30,6 @@ def text_of(*arguments: str | Path) -> str:
 def answer(*arguments: str | Path) -> list[dict[str, Any]]:
     clouds: list[dict[str, Any]] = json.loads(text_of(*arguments, "--json"))["clouds"]
     return clouds
-
-
-def refusal(*arguments: str | Path) -> str:
-    result = run(*arguments)
-    assert isinstance(result.exception, StratosError), result.output
-    return result.exception.explain()
 
 
 @pytest.fixture
@@ -129,11 +122,24 @@ def test_options_are_taken_as_luna_spells_them(manifest: Any) -> None:
     spellings = (
         ("--bin-packing-node-cpu", "8", "--option", "binPackingNodeMemory=32Gi"),
         ("--binPackingNodeCpu", "8", "--binPackingNodeMemory=32Gi"),
-        ("--set", "binPackingNodeCpu=8", "--set", "binPackingNodeMemory=32Gi", "--set", "scaleDown.nodeTTL=1h"),
+        ("--set", "binPackingNodeCpu=8", "--set", "binPackingNodeMemory=32Gi", "--set", "nodeTTL=1h"),
+        ("--bin-packing-node-cpu=8", "--bin-packing-node-memory=32Gi", "--scaleDown.nodeUnneededDuration", "1m"),
     )
-    chosen = {only_group(answer("-f", file, *AWS, *each)[0])["instance_type"] for each in spellings[:2]}
+    chosen = {only_group(answer("-f", file, *AWS, *each)[0])["instance_type"] for each in spellings}
     assert chosen == {"t3a.2xlarge"}
-    assert "there is no such option" in refusal("-f", file, *spellings[2])
+
+
+def test_every_threshold_and_limit_of_luna_is_an_option_of_its_own(manifest: Any) -> None:
+    """Each changes what it says it changes."""
+    file = manifest(replicas=3, cpu="3", memory="1Gi")
+    selected = only_group(answer("-f", file, *AWS)[0])
+    shared = only_group(
+        answer("-f", file, *AWS, "--bin-select-pod-cpu-threshold", "4", "--bin-packing-node-cpu", "16")[0]
+    )
+    assert (selected["strategy"], selected["count"]) == ("bin-selection", 3)
+    assert (shared["strategy"], shared["count"]) == ("bin-packing", 1)
+    spot = only_group(answer("-f", file, *AWS, "--pricing", "both", "--max-spot-price-ratio", "0.05")[0])
+    assert spot["capacity_type"] == "on-demand"
 
 
 def test_b36_time_slices_let_two_pods_share_one_gpu(manifest: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,27 +12,33 @@ from typer.core import TyperCommand
 
 _ORDER = "the order of options"
 _TARGET_OPTIONS = ("cloud", "region", "zone")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class OrderedCommand(TyperCommand):
     """Remembers in which order clouds, regions and zones were named, for a region belongs to the cloud before it.
 
-    Options are taken as Luna's configuration spells them, too: ``--binPackingNodeCpu 4``.
+    Luna's options may stand for themselves, as its configuration or as command lines spell them.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        args = [_kebab(argument) for argument in args]
+        args = list(_with_luna_spelled_out(args))
         _, _, order = self.make_parser(ctx).parse_args(list(args))
         ctx.meta[_ORDER] = [option.name for option in order if option.name in _TARGET_OPTIONS]
         return super().parse_args(ctx, args)
 
 
-def _kebab(argument: str) -> str:
-    if not argument.startswith("--"):
-        return argument
-    name, equals, value = argument.partition("=")
-    return _HUMP.sub("-", name).lower() + equals + value
+def _with_luna_spelled_out(args: list[str]) -> Iterator[str]:
+    """``--binPackingNodeCpu 4`` and ``--bin-packing-node-cpu=4`` as ``--option binPackingNodeCpu=4``."""
+    from stratos.cli.estimate.options import luna_option
+
+    rest = iter(args)
+    for argument in rest:
+        flag, equals, value = argument.partition("=")
+        name = luna_option(flag) if flag.startswith("--") else None
+        if name is None:
+            yield argument
+        else:
+            yield from ("--option", f"{name}={value}" if equals else "=".join((name, *islice(rest, 1))))
 
 
 def estimate(
@@ -59,16 +66,13 @@ def estimate(
     spot_price_ratio: Annotated[
         str | None, typer.Option(help="Spot prices as this share of on-demand. Default: the catalog's, else 0.5.")
     ] = None,
-    gpu_time_slices: Annotated[
-        str | None, typer.Option("--gpu-time-slices", "--nvidia-gpu-time-slices", help="Pods that share one GPU.")
-    ] = None,
-    bin_packing_node_cpu: Annotated[str | None, typer.Option(help="Cores of shared nodes, at least.")] = None,
-    bin_packing_node_memory: Annotated[str | None, typer.Option(help="Memory of shared nodes, at least.")] = None,
-    bin_packing_node_gpu: Annotated[str | None, typer.Option(help="GPUs of shared nodes, at least.")] = None,
+    gpu_time_slices: Annotated[str | None, typer.Option(help="Pods that share one GPU.")] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(
-            "--option", "--set", help="KEY=VALUE: any option of Luna by its name, such as binSelectPodCpuThreshold=4."
+            "--option",
+            "--set",
+            help="KEY=VALUE: any option of Luna by its name, such as binPackingNodeCpu=4; or --bin-packing-node-cpu 4.",
         ),
     ] = None,
     arch: Annotated[
@@ -88,9 +92,6 @@ def estimate(
     shortcuts = {
         "spotPriceRatioEstimate": spot_price_ratio,
         "nvidiaGPUTimeSlices": gpu_time_slices,
-        "binPackingNodeCpu": bin_packing_node_cpu,
-        "binPackingNodeMemory": bin_packing_node_memory,
-        "binPackingNodeGPU": bin_packing_node_gpu,
     }
     options = EstimateOptions(
         pricing=pricing,

@@ -63,6 +63,19 @@ _WITHOUT_EFFECT = (
 """They say how a cluster is run and change no price: a configuration can be handed over as it is."""
 
 
+def luna_option(flag: str) -> str | None:
+    """The option of Luna's that a flag such as ``--bin-packing-node-cpu`` means; None: none of them."""
+    return _BY_FLAG.get(_letters(flag))
+
+
+def _letters(name: str) -> str:
+    return name.replace("-", "").replace(".", "").lower()
+
+
+_BY_FLAG = {_letters(name): name for name in (*_LUNA, *_WITHOUT_EFFECT)}
+_BY_FLAG |= {_letters(name.partition(".")[2]): name for name in _LUNA if "." in name}
+
+
 @dataclass(frozen=True, slots=True)
 class EstimateOptions:
     """The options of the command, as they were given."""
