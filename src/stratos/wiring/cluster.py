@@ -21,6 +21,7 @@ from stratos.apiserver.storage.contract import Storage
 from stratos.base.clock import Clock
 from stratos.base.ids import IdSource, SeededIds
 from stratos.catalog.catalog import Catalog, load_catalog
+from stratos.controllers.disruption import DisruptionSettings
 from stratos.controllers.provisioning import ProvisioningSettings
 from stratos.controllers.webhook import AdmissionWebhook
 from stratos.kube.client import Client
@@ -52,6 +53,7 @@ class ClusterOptions:
     kubelets: KubeletOptions = field(default_factory=KubeletOptions)
     registry: ImageRegistry = field(default_factory=ImageRegistry)
     provisioning: ProvisioningSettings = field(default_factory=ProvisioningSettings)
+    disruption: DisruptionSettings = field(default_factory=DisruptionSettings)
     root_certificate_pem: str = ""
 
 
@@ -206,7 +208,11 @@ class Cluster:
         add_controllers(
             manager,
             self._in_front_of_cloud(self.cloud),
-            ControllerSettings(cluster_name=self.options.cluster_name, provisioning=self.options.provisioning),
+            ControllerSettings(
+                cluster_name=self.options.cluster_name,
+                provisioning=self.options.provisioning,
+                disruption=self.options.disruption,
+            ),
             clock=self._clock,
             ids=SeededIds(self._chance()),
             rng=chance,

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from stratos.base.clock import Clock
 from stratos.base.ids import IdSource
-from stratos.controllers.disruption import disruption_controller
+from stratos.controllers.disruption import DisruptionSettings, disruption_controller
 from stratos.controllers.inventory import Inventory
 from stratos.controllers.machines import MachineSettings, machine_controller
 from stratos.controllers.nodeclasses import node_class_controller
@@ -30,6 +30,7 @@ class ControllerSettings:
     provider_qps: float = 50.0
     provider_burst: int = 100
     provisioning: ProvisioningSettings = field(default_factory=ProvisioningSettings)
+    disruption: DisruptionSettings = field(default_factory=DisruptionSettings)
 
 
 def add_controllers(
@@ -89,6 +90,7 @@ def add_controllers(
         rng=rng,
         ids=ids,
         registry=registry,
+        settings=settings.disruption,
         controller_metrics=metrics,
     )
     machine_controller(
@@ -97,7 +99,7 @@ def add_controllers(
         recorder,
         clock=clock,
         rng=rng,
-        settings=MachineSettings(settings.cluster_name),
+        settings=MachineSettings(settings.cluster_name, limits=settings.provisioning.limits),
         registry=registry,
         controller_metrics=metrics,
     )

@@ -27,7 +27,9 @@ from stratos.apiserver.storage.sqlite import open_sqlite
 from stratos.base.clock import Clock
 from stratos.base.errors import Conflict, Invalid
 from stratos.base.ids import SeededIds
-from stratos.controllers.provisioning import ProvisioningSettings, plan_aside
+from stratos.controllers import disruption, provisioning
+from stratos.controllers.disruption import DisruptionSettings
+from stratos.controllers.provisioning import ProvisioningSettings
 from stratos.providers.simulated.cloud import CallMoment, FaultHook, SimulatedCloud
 from stratos.wiring.api import ApiSecrets
 from stratos.wiring.clock import HurriedClock, SystemClock
@@ -80,7 +82,8 @@ async def _kept_cluster(
             catalog=sold,
             root_certificate_pem=authority.certificate_pem,
             kubelets=KubeletOptions(tells_events=True),
-            provisioning=ProvisioningSettings(planner=plan_aside),
+            provisioning=ProvisioningSettings(planner=provisioning.plan_aside),
+            disruption=DisruptionSettings(planner=disruption.plan_aside),
         ),
         secrets=ApiSecrets(authority.certificate_pem, certificates.service_account_key(), SystemClock()),
     )
