@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -21,6 +22,8 @@ from stratos.planning.provisioning.asks import asks_of
 from stratos.planning.provisioning.candidates import candidates_of
 from stratos.planning.provisioning.plan import ProvisioningPlan
 from stratos.planning.provisioning.strategies import choose_machines
+from stratos.planning.scheduling.cluster import ClusterState
+from stratos.planning.scheduling.placement import PlacedPod
 from stratos.testing.provisioning_builders import (
     GROUND,
     NOW,
@@ -282,3 +285,22 @@ def test_the_bound_of_a_plan_is_below_the_cost_of_the_best_mix(asked: list[tuple
 
     best = plan("optimal")
     assert 0 < plan(strategy).lower_bound_usd_per_hour <= best.cost_usd_per_hour + 1e-9
+
+
+def test_the_order_of_a_group_s_pods_is_one_in_which_all_can_be_bound() -> None:
+    """A pod that spreads away from others fits before they come, and not after."""
+    away = {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"}
+    spread = [{**away, "labelSelector": {"matchLabels": {"app": "web"}}}]
+    pods = [a_waiting_pod(f"web-{n}", cpu=3, labels={"app": "web"}, topologySpreadConstraints=spread) for n in range(4)]
+    asks = {each.key: each for each in map(asks_of, pods)}
+    (group,) = choose_machines(list(asks.values()), a_template(), MIXED_SHOP)
+    state, node_of = ClusterState(), dict[str, str]()
+    for number, machine in enumerate(group.packing.machines):
+        state.set_node(replace(machine.candidate.node, name=f"n{number}"))
+        node_of |= dict.fromkeys(machine.pods, f"n{number}")
+
+    assert sorted(group.packing.order) == sorted(asks)
+    for key in group.packing.order:
+        node = state.nodes[node_of[key]]
+        assert state.reject(state.check(asks[key].requirements), node, key) is None
+        state.add_pod(PlacedPod(key, asks[key].requirements), node.name)

@@ -56,6 +56,7 @@ class Filled:
     assignments: dict[str, str] = field(default_factory=dict)  # pod → node that is there, or machine of other groups
     machines: dict[str, list[str]] = field(default_factory=dict)  # machine chosen for this group → its pods
     unplaced: tuple[Unplaced, ...] = ()
+    order: list[str] = field(default_factory=list)  # of the pods placed: bound in it, every one keeps every rule
     bounds: list[float] = field(default_factory=list)
     bound: str = ""
     report: list[str] = field(default_factory=list)
@@ -103,6 +104,7 @@ class Basket:
             answer = self._ask(left, open_to_buy, share, sees)
             self._assign(answer, by_key, into)
             accepted, refused = self._accept(answer.machines, by_key, packing, share, into)
+            into.order += [key for key in answer.order if key not in refused]
             into.bounds.append(answer.lower_bound_usd_per_hour)
             into.bound = answer.bound
             into.report += answer.report

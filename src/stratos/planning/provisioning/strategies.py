@@ -280,6 +280,7 @@ def _group(strategy: str, basket: Basket, pods: Sequence[PodAsks], candidates: C
             lower_bound_usd_per_hour=max(filled.bounds, default=0.0) if strategy == OPTIMAL else 0.0,
             bound=filled.bound if strategy == OPTIMAL else "",
             report=tuple(dict.fromkeys(filled.report)),
+            order=tuple(filled.order),
         ),
         machines=tuple(name for name, _ in bought),
     )
