@@ -198,3 +198,26 @@ def test_the_examples_are_what_a_cluster_would_take() -> None:
     for manifest in read_manifests([EXAMPLES]):
         assert manifest.notes == (), manifest.source
         read_workload(manifest.obj)
+
+
+def test_b14_the_spot_price_ratio_decides_the_order_of_candidates(manifest: Any) -> None:
+    """At half the price all spot candidates come first; at nine tenths, the best one on demand comes second."""
+    wishes = {"stratos.sh/instance-gpu-skus": "T4,P4,L4", "stratos.sh/instance-offerings": "spot,on-demand"}
+    file = manifest(annotations=wishes, cpu="27", memory="27Gi", gpu="2")
+
+    def order(ratio: str) -> list[tuple[str, str]]:
+        group = only_group(answer("-f", file, "--cloud", "gcp", "--spot-price-ratio", ratio)[0])
+        return [(each["instance_type"], each["capacity_type"]) for each in (group, *group["runners_up"][:2])]
+
+    first, second, third = "n1-standard-32+2xT4", "n1-highmem-32+2xT4", "n1-standard-32+2xP4"
+    assert order("0.5") == [(first, "spot"), (second, "spot"), (third, "spot")]
+    assert order("0.9") == [(first, "spot"), (first, "on-demand"), (second, "spot")]
+
+
+def test_b45_arm_is_chosen_where_it_is_cheaper_and_allowed(manifest: Any) -> None:
+    """Only the user knows whether the images run there."""
+    file = manifest(cpu="3", memory="4Gi")
+    amd = only_group(answer("-f", file, *AWS)[0])
+    either = only_group(answer("-f", file, *AWS, "--arch", "amd64,arm64")[0])
+    assert either["price_usd_per_hour"] < amd["price_usd_per_hour"]
+    assert either["instance_type"] == "a1.xlarge"

@@ -61,7 +61,7 @@ def test_constraints_that_nothing_meets_are_counted(tmp_path: Path) -> None:
 def test_a_pod_larger_than_every_machine_is_told_so(tmp_path: Path) -> None:
     """An answer without machines must not look like one that is free."""
     huge = {"containers": [{"name": "main", "resources": {"requests": {"cpu": "1000"}}}]}
-    assert "candidates" in reason("-f", a_file(tmp_path, spec=huge), *HERE)
+    assert "too small (cpu)" in reason("-f", a_file(tmp_path, spec=huge), *HERE)
 
 
 @pytest.mark.parametrize(
