@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from controllers.pool_stories import Story, tell
@@ -181,5 +182,85 @@ def test_d08_what_stood_in_for_spot_is_replaced_when_spot_is_back() -> None:
             seconds = await story.wait(restored, 3600, every=5)
         assert 1200 <= seconds < 1500
         assert stand_in.metadata.name not in [claim.metadata.name for claim in await story.claims()]
+
+    tell(plot)
+
+
+async def a_surge(story: Story) -> bool:
+    return labels.SURGE in (await story.client.get(DEPLOYMENT, "default/web")).metadata.annotations
+
+
+def test_a_move_that_was_cut_short_goes_on_where_it_stopped() -> None:
+    """What a move has changed is written where it was changed: whoever comes next finds it, and ends it well."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story, constraints=LARGE)
+        await add_deployment(story, "web", 2)
+        await wait_running(story, 2)
+        (before,) = await story.claims()
+        await edit_template(story, constraints={"minCpu": None})
+        async with guarding(story, {"web": 2}):
+            await story.wait(lambda: a_surge(story), 1800)
+            await story.cluster.stratos.stop()
+            await asyncio.sleep(120)
+            assert await a_surge(story)
+            await story.cluster.stratos.start()
+
+            async def replaced() -> bool:
+                return before.metadata.name not in [claim.metadata.name for claim in await story.claims()]
+
+            await story.wait(replaced, 1800)
+        web = await story.client.get(DEPLOYMENT, "default/web")
+        assert (web.spec.replicas, await a_surge(story)) == (2, False)
+
+    tell(plot)
+
+
+def test_a_number_of_replicas_that_somebody_sets_in_the_middle_of_a_move_is_theirs() -> None:
+    """An autoscaler or a user decides how many there are; the move goes on from there."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story, constraints=LARGE)
+        await add_deployment(story, "web", 2)
+        await wait_running(story, 2)
+        (before,) = await story.claims()
+        await edit_template(story, constraints={"minCpu": None})
+        async with guarding(story, {"web": 2}):
+            await story.wait(lambda: a_surge(story), 1800)
+            await scale(story, "web", 6)
+
+            async def replaced() -> bool:
+                return before.metadata.name not in [claim.metadata.name for claim in await story.claims()]
+
+            await story.wait(replaced, 3600)
+        web = await story.client.get(DEPLOYMENT, "default/web")
+        assert (web.spec.replicas, await a_surge(story)) == (6, False)
+        await wait_running(story, 6)
+
+    tell(plot)
+
+
+def test_a_lone_replica_moves_only_as_its_template_says() -> None:
+    """Wait: it keeps its machine, and an event tells why."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story, constraints=LARGE, disruption={"singleReplica": "Wait", "nodeTTL": "10m"})
+        await add_deployment(story, "web", 1)
+        await wait_running(story, 1)
+        (before,) = await story.claims()
+        await edit_template(story, constraints={"minCpu": None})
+        await asyncio.sleep(1800)
+        assert [claim.metadata.name for claim in await story.claims()] == [before.metadata.name]
+        assert any(
+            "is the only one of Deployment default/web" in text for text in await told(story, "DisruptionBlocked")
+        )
+
+        await edit_template(story, disruption={"singleReplica": "Surge"})
+
+        async def replaced() -> bool:
+            return before.metadata.name not in [claim.metadata.name for claim in await story.claims()]
+
+        async with guarding(story, {"web": 1}):
+            await story.wait(replaced, 1800)
 
     tell(plot)
