@@ -80,3 +80,14 @@ def test_d09_spot_is_spread_over_three_families_within_the_price_limit() -> None
         constraints={"spot": True, "enableSpotDiversity": True, "spotDiversityPriceIncreaseLimitPercent": 20}
     )
     assert set(types_of(plan_of(strict, waiting=[selected(f"p{n}") for n in range(6)]))) == {"c6a.xlarge", "m6a.xlarge"}
+
+
+def test_a_pod_that_no_machine_suits_is_not_told_of_a_limit() -> None:
+    """Raising the budget would not help it, so the budget is not the reason."""
+    pods = [selected("served"), selected("lost", nodeSelector={"disk": "tape"})]
+    plan = plan_of(everybodys(limits={"nodes": 1}), waiting=pods)
+
+    (left,) = plan.unplaced
+    assert left.pod == "default/lost"
+    assert "disk=tape" in left.message
+    assert "limits.nodes" not in left.message

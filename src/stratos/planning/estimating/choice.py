@@ -17,9 +17,9 @@ from stratos.base.selectors import LabelSelector
 from stratos.planning.estimating.answer import RunnerUp
 from stratos.planning.packing.problem import Candidate
 from stratos.planning.provisioning.annotations import NO_WISHES, Wishes
-from stratos.planning.provisioning.asks import PodAsks
+from stratos.planning.provisioning.asks import PodAsks, fits
 from stratos.planning.provisioning.candidates import Candidates, by_price
-from stratos.planning.provisioning.strategies import Shelf, fits
+from stratos.planning.provisioning.strategies import Shelf
 from stratos.planning.scheduling.rules import reject_by_rules
 
 _RUNNERS_UP = 3

@@ -8,10 +8,11 @@ from stratos.apis import labels
 from stratos.apis.pod import Pod
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.instance_type import CapacityType
-from stratos.planning.packing.problem import PodToPlace
+from stratos.planning.packing.problem import Candidate, PodToPlace
 from stratos.planning.provisioning.annotations import NO_WISHES, Wishes, wishes_of
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
+from stratos.planning.scheduling.rules import reject_by_rules
 from stratos.planning.scheduling.volumes import NO_VOLUMES, VolumeNeeds
 
 _DEVICES = ("/gpu", "/gaudi")  # how device plugins call what a catalog calls a GPU
@@ -54,3 +55,12 @@ def grants(node: NodeDescription, wishes: Wishes, catalog: Catalog) -> bool:
         return False
     offering = catalog.offering(type_.name, node.labels.get(labels.ZONE, ""), terms)
     return not wishes.refuses_offer(terms, offering.price_usd_per_hour if offering else 0.0)
+
+
+def fits(pod: PodAsks, candidate: Candidate) -> bool:
+    """Whether an empty node of it would do for the pod alone."""
+    free = candidate.node.allocatable
+    return (
+        all(amount <= free.get(resource, 0) for resource, amount in pod.requirements.requests)
+        and reject_by_rules(pod.requirements.node_rules, candidate.node) is None
+    )

@@ -20,12 +20,13 @@ from stratos.planning.packing.problem import (
     Unplaced,
 )
 from stratos.planning.packing.relaxing import state_of
-from stratos.planning.provisioning.asks import PodAsks
+from stratos.planning.provisioning.asks import PodAsks, fits
 from stratos.planning.provisioning.limits import Budget
 from stratos.planning.scheduling.cluster import ClusterState
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.placement import PlacedPod
 from stratos.planning.scheduling.rejection import Rule
+from stratos.planning.scheduling.requirements import PodRequirements
 
 ALLOWANCE_SECONDS = 1.0
 """What each packing may spend on a better answer: pods are waiting for this one."""
@@ -56,6 +57,7 @@ class Filled:
     assignments: dict[str, str] = field(default_factory=dict)  # pod → node that is there, or machine of other groups
     machines: dict[str, list[str]] = field(default_factory=dict)  # machine chosen for this group → its pods
     unplaced: tuple[Unplaced, ...] = ()
+    limited: set[str] = field(default_factory=set)  # of the unplaced, those that a limit keeps waiting
     order: list[str] = field(default_factory=list)  # of the pods placed: bound in it, every one keeps every rule
     bounds: list[float] = field(default_factory=list)
     bound: str = ""
@@ -120,7 +122,12 @@ class Basket:
                 break
             left = [by_key[key] for key in sorted({*refused, *(each.pod for each in answer.unplaced)})]
             open_to_buy = [each for each in open_to_buy if not self._budget.refuses(each)]
-        into.unplaced = tuple(self._true_reason(each, by_key, candidates, refusals) for each in into.unplaced)
+        limits = self._limits_in_the_way([by_key[each.pod] for each in into.unplaced], candidates) | refusals
+        into.limited |= limits.keys()
+        into.unplaced = tuple(
+            replace(each, rule=Rule.NODE_RESOURCES_FIT, message=limits[each.pod]) if each.pod in limits else each
+            for each in into.unplaced
+        )
         return left
 
     def _ask(
@@ -250,31 +257,18 @@ class Basket:
     def _all_closed(self) -> list[ExistingNode]:
         return [*map(closed, self._existing), *(closed(each.as_existing()) for each in self.machines.values())]
 
-    def _true_reason(
-        self,
-        left: Unplaced,
-        by_key: Mapping[str, PodAsks],
-        candidates: Sequence[Candidate],
-        refusals: Mapping[str, str],
-    ) -> Unplaced:
-        """A pod that would have a machine but for a limit is told of the limit."""
-        why = refusals.get(left.pod)
-        if why is None:
-            closed = (each for each in candidates if self._budget.refuses(each) and _holds(each, by_key[left.pod]))
-            first = next(closed, None)
-            why = self._budget.refuses(first) if first is not None else None
-        if why is None:
-            return left
-        return replace(_refused(left.pod, why), relaxations=left.relaxations)
+    def _limits_in_the_way(self, pods: Sequence[PodAsks], candidates: Sequence[Candidate]) -> dict[str, str]:
+        """Which limit keeps a machine from being bought on which the pod alone would fit, for each such pod."""
+        refused = [(each, why) for each in candidates if (why := self._budget.refuses(each))] if pods else []
+        found: dict[PodRequirements, str] = {}
+        for pod in pods:
+            if pod.requirements not in found:
+                found[pod.requirements] = next((why for each, why in refused if fits(pod, each)), "")
+        return {pod.key: found[pod.requirements] for pod in pods if found[pod.requirements]}
 
 
 def _refused(pod: str, why: str) -> Unplaced:
     return Unplaced(pod, Rule.NODE_RESOURCES_FIT, why)
-
-
-def _holds(candidate: Candidate, pod: PodAsks) -> bool:
-    free = candidate.node.allocatable
-    return all(amount <= free.get(resource, 0) for resource, amount in pod.requirements.requests)
 
 
 def _urgency(machine: PlannedMachine, by_key: Mapping[str, PodAsks]) -> tuple[int, float, tuple[str, ...]]:

@@ -18,12 +18,13 @@ from functools import partial
 from stratos.apis import labels
 from stratos.apis.nodetemplate import BinPacking, BinSelection, NodeTemplate
 from stratos.base.quantity import millis, units
+from stratos.base.words import counted
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.instance_type import InstanceType
 from stratos.planning.packing.pack import Effort
-from stratos.planning.packing.problem import Candidate, ExistingNode, Packing, PlannedMachine
+from stratos.planning.packing.problem import Candidate, ExistingNode, Packing, PlannedMachine, Unplaced
 from stratos.planning.provisioning.annotations import NO_WISHES, Wishes
-from stratos.planning.provisioning.asks import PodAsks, grants
+from stratos.planning.provisioning.asks import PodAsks, fits, grants
 from stratos.planning.provisioning.basket import Basket, Filled
 from stratos.planning.provisioning.candidates import Candidates, by_price, candidates_of
 from stratos.planning.provisioning.limits import Budget
@@ -32,7 +33,6 @@ from stratos.planning.scheduling.daemons import Daemons
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.rejection import Rule
 from stratos.planning.scheduling.requirements import NodeRules
-from stratos.planning.scheduling.rules import reject_by_rules
 from stratos.snapshot.provisioning import LaunchGround
 
 OPTIMAL = "optimal"
@@ -251,20 +251,9 @@ def _fill_kind_by_kind(
 _FUTILE = 3  # kinds that held no pod although each of them would fit: it is not the kind that keeps them off
 
 
-def fits(pod: PodAsks, candidate: Candidate) -> bool:
-    """Whether an empty node of it would do for the pod alone."""
-    free = candidate.node.allocatable
-    return (
-        all(amount <= free.get(resource, 0) for resource, amount in pod.requirements.requests)
-        and reject_by_rules(pod.requirements.node_rules, candidate.node) is None
-    )
-
-
 def _group(strategy: str, basket: Basket, pods: Sequence[PodAsks], candidates: Candidates, filled: Filled) -> Group:
     bought = sorted(filled.machines.items(), key=lambda pair: (by_price(basket.machines[pair[0]].candidate), pair[1]))
-    unplaced = filled.unplaced
-    if not candidates.types:
-        unplaced = tuple(replace(each, rule=Rule.NODE_AFFINITY, message=none_matches(candidates)) for each in unplaced)
+    unplaced = tuple(each if each.pod in filled.limited else _in_full(each, candidates) for each in filled.unplaced)
     return Group(
         strategy=strategy,
         pods=tuple(pods),
@@ -286,9 +275,12 @@ def _group(strategy: str, basket: Basket, pods: Sequence[PodAsks], candidates: C
     )
 
 
-def none_matches(candidates: Candidates) -> str:
-    """Why there is nothing to choose from, in a sentence."""
+def _in_full(left: Unplaced, candidates: Candidates) -> Unplaced:
+    """The reason, and what had been left out before anybody held the pod against the rest."""
     rejected = candidates.rejections()
-    counted = ", ".join(f"{number} by {rule}" for rule, number in rejected.items())
-    sentence = f"no instance type is left: of {sum(rejected.values())}, {counted or 'none is sold here'}"
-    return "; ".join((sentence, *candidates.notes))
+    if candidates.types:
+        rules = [f"{counted(number, 'type')} by {rule}" for rule, number in rejected.items()]
+        return replace(left, message="; left out before: ".join((left.message, *([", ".join(rules)] if rules else ()))))
+    rules = [f"{number} by {rule}" for rule, number in rejected.items()]
+    sentence = f"no instance type is left: of {sum(rejected.values())}, {', '.join(rules) or 'none is sold here'}"
+    return replace(left, rule=Rule.NODE_AFFINITY, message="; ".join((sentence, *candidates.notes)))
