@@ -90,12 +90,16 @@ class Company:
     def rank(self) -> int:
         """Who is placed first: those that need hosts of their own, then those that are divided, then the easy ones.
 
-        A constraint that counts other pods is also kept most easily before those are there.
+        A constraint that counts other pods is kept most easily before those are there: of those that are spread over
+        hosts, the ones that count themselves must meet nobody, the others may meet some.
         """
         hosts = {labels.HOSTNAME, BIN}
-        if hosts & (self.alone_by | {rule.key for rule in self.spread}):
+        over_hosts = [rule.constraint.counts_itself for rule in self.spread if rule.key in hosts]
+        if hosts & self.alone_by:
             return 0
-        return 1 if self.spread or self.alone_by or self.away_from else 2 if self.together else 3
+        if over_hosts:
+            return 1 if any(over_hosts) else 2
+        return 3 if self.spread or self.alone_by or self.away_from else 4 if self.together else 5
 
     @property
     def keys(self) -> set[str]:
