@@ -47,7 +47,10 @@ class KeptPlan(msgspec.Struct, frozen=True, rename="camel"):
 
     def moved_on(self, machines: Sequence[NewMachine]) -> tuple[str, ...]:
         """Where a plan made now differs from this one; empty when it is the same."""
-        now, then = (Counter(each.title for each in some) for some in (kept_machines(machines), self.machines))
+        now, then = (
+            Counter(f"{each.title} at ${each.price_usd_per_hour:.4f}/h" for each in some)
+            for some in (kept_machines(machines), self.machines)
+        )
         return tuple(
             f"planned were {then[title]}, now it would be {now[title]} × {title}"
             for title in sorted({*now, *then})
