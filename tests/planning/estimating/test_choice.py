@@ -13,8 +13,8 @@ from stratos.apis.nodetemplate import NodeTemplateSpec
 from stratos.planning.estimating.choice import Choice, choice_for
 from stratos.planning.estimating.estimate import Place, estimate
 from stratos.planning.estimating.workloads import read_workload
-from stratos.planning.provisioning.asks import PodAsks, asks_of
-from stratos.planning.provisioning.strategies import Shelf, fits
+from stratos.planning.provisioning.asks import PodAsks, asks_of, fits
+from stratos.planning.provisioning.strategies import Shelf
 from stratos.testing.provisioning_builders import GROUND, a_gpu, a_shop, a_template, a_type, a_waiting_pod
 
 SHOP = a_shop(
