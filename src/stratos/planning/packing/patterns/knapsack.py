@@ -18,7 +18,7 @@ from stratos.planning.packing.patterns.solver import quiet_solver
 from stratos.planning.packing.patterns.whole_knapsack import best_filling
 
 MOST_EXCHANGES = 12  # few more follow, and each costs a look at all pairs
-FEW_PODS = 24  # on a machine: then a bad choice weighs, and good pairs are worth looking for
+FEW_PODS = 10  # on a machine: then a bad choice weighs, and good pairs are worth looking for
 PARTNERS = 48  # classes that pairs are made of
 FULL = 0.999  # of the fractional optimum: not worth any more trouble
 REFRESHED_AT_ONCE = 16
@@ -202,24 +202,32 @@ def _exchange_pairs(
     taken: Counts,
     left: NDArray[np.int64],
 ) -> None:
-    """Give up one pod, or two of a class, for the best two that fit then. Changes ``taken`` and ``left``."""
+    """Give up one pod, or two, for the best two that fit then. Changes ``taken`` and ``left``."""
     for _ in range(MOST_EXCHANGES):
         partners = np.flatnonzero(taken < most)
         partners = partners[np.argsort(-gain[partners], kind="stable")[:PARTNERS]]
-        one, other = np.triu_indices(len(partners))
-        one, other = partners[one], partners[other]
+        come_one, come_other = _pairs(partners, most - taken)
         inside = np.flatnonzero(taken)
-        if not inside.size or not one.size:
+        if not inside.size or not come_one.size:
             return
-        together = requests[one] + requests[other]
-        better = (values[one] + values[other])[None, :] - values[inside][:, None]
-        better[:, (one == other) & (most[one] - taken[one] < 2)] = 0.0
-        fits = (together[None, :, :] <= (left + requests[inside])[:, None, :]).all(axis=2)
-        better = np.where(fits, better, 0.0)
-        out, pair = divmod(int(better.argmax()), len(one))
-        if better[out, pair] <= TINY:
+        go_one, go_other = _pairs(inside, taken)
+        come = requests[come_one] + requests[come_other]
+        go = np.concatenate([requests[inside], requests[go_one] + requests[go_other]])
+        given_up = np.concatenate([values[inside], values[go_one] + values[go_other]])
+        better = (values[come_one] + values[come_other])[None, :] - given_up[:, None]
+        for asked, free in zip(come.T, (go + left).T, strict=True):
+            better[asked[None, :] > free[:, None]] = 0.0
+        out, into = divmod(int(better.argmax()), len(come_one))
+        if better[out, into] <= TINY:
             return
-        taken[inside[out]] -= 1
-        taken[one[pair]] += 1
-        taken[other[pair]] += 1
-        left += requests[inside[out]] - together[pair]
+        gone = [inside[out]] if out < len(inside) else [go_one[out - len(inside)], go_other[out - len(inside)]]
+        np.subtract.at(taken, gone, 1)
+        np.add.at(taken, [come_one[into], come_other[into]], 1)
+        left += go[out] - come[into]
+
+
+def _pairs(classes: NDArray[np.int64], there: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All ways to take two pods of these classes, of the same one only if two are there."""
+    one, other = np.triu_indices(len(classes))
+    possible = (one != other) | (there[classes[one]] > 1)
+    return classes[one[possible]], classes[other[possible]]

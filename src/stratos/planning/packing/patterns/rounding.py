@@ -14,7 +14,6 @@ from stratos.planning.packing.patterns.generation import Generated, generate
 from stratos.planning.packing.patterns.knapsack import Knapsacks
 from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf
 
-SETTLED_AT_ONCE = 0.5  # of what is left, by value
 ROUNDS_IN_BETWEEN = 3
 FINISHED_BELOW = 0.1  # of all pods, by value: what is left is also tried one by one
 BEARABLE_LOSS = 0.005  # of a machine's price that its pods are not worth
@@ -22,8 +21,15 @@ WORTH_KEEPING = 0.9  # of its price that a clipped pattern must still hold to be
 
 
 def round_to_machines(
-    shelf: Shelf, knapsacks: Knapsacks, generated: Generated, waiting: Counts, stock: NDArray[np.int64]
+    shelf: Shelf,
+    knapsacks: Knapsacks,
+    generated: Generated,
+    waiting: Counts,
+    stock: NDArray[np.int64],
+    *,
+    settled_at_once: float,
 ) -> list[Pattern] | None:
+    """Settle a share of what is left, by value, each time. None: the kinds ran out."""
     waiting, stock = waiting.copy(), stock.copy()
     settled: list[Pattern] = []
     best: list[Pattern] | None = None
@@ -36,7 +42,7 @@ def round_to_machines(
             best = settled + rest
         if not knapsacks.effort.has_left():
             return best
-        news = _settle(shelf, generated, waiting, stock)
+        news = _settle(shelf, generated, waiting, stock, settled_at_once)
         settled.extend(news)
         if not waiting.any():
             break
@@ -58,11 +64,13 @@ def round_to_machines(
     return best
 
 
-def _settle(shelf: Shelf, generated: Generated, waiting: Counts, stock: NDArray[np.int64]) -> list[Pattern]:
+def _settle(
+    shelf: Shelf, generated: Generated, waiting: Counts, stock: NDArray[np.int64], share: float
+) -> list[Pattern]:
     """Take the patterns used most, as often as they are used. Changes ``waiting`` and ``stock``."""
     values = generated.solution.values
     amounts = generated.solution.amounts
-    enough = SETTLED_AT_ONCE * float(values @ waiting)
+    enough = share * float(values @ waiting)
     taken: list[Pattern] = []
     worth = 0.0
     for i in np.argsort(-amounts, kind="stable").tolist():

@@ -16,6 +16,8 @@ from stratos.planning.packing.patterns.shelf import Pattern, Shelf
 GOOD_ENOUGH = 0.003  # a gap below which further work is not worth anybody's time
 MOST_ROUNDS = 60
 LEFT_FOR_ROUNDING = 0.5  # of the effort: without it, the best mix of patterns is of no use
+SETTLED_AT_ONCE = (0.5, 0.3, 0.4, 0.6)  # where one way to round ends badly, another may not
+LEFT_UNUSED = 0.15  # of the effort: too little to round once more
 FEW_PODS_A_MACHINE = 6.0  # then the fast fillings and their bound are far off, and exact ones …
 FEW_CLASSES = 150  # … of so few classes take little time
 FEW_MACHINES = 12  # then one machine more or less is far from the fractional mix: let the integer program choose
@@ -72,8 +74,10 @@ def _search_core(
         generated = deepen(shelf, knapsacks, generated, waiting, stock, good_enough=GOOD_ENOUGH)
     enough = generated.bound_usd_per_hour * (1 + GOOD_ENOUGH)
     best = None if followed is None else repair(shelf, followed)
-    if best is None or shelf.cost(best) > enough:
-        rounded = round_to_machines(shelf, knapsacks, generated, waiting, stock)
+    for share in SETTLED_AT_ONCE:
+        if best is not None and (shelf.cost(best) <= enough or not effort.has_left(LEFT_UNUSED)):
+            break
+        rounded = round_to_machines(shelf, knapsacks, generated, waiting, stock, settled_at_once=share)
         answers = [best, None if rounded is None else repair(shelf, rounded)]
         best = min((answer for answer in answers if answer is not None), key=shelf.cost, default=None)
     if best is None:
