@@ -16,7 +16,7 @@ from stratos.base.quantity import format_amount
 from stratos.base.selectors import LabelSelector
 from stratos.planning.estimating.answer import RunnerUp
 from stratos.planning.packing.problem import Candidate
-from stratos.planning.provisioning.annotations import NO_WISHES, Wishes
+from stratos.planning.provisioning.annotations import ANNOTATION_OF, NO_WISHES, Wishes
 from stratos.planning.provisioning.asks import PodAsks, fits
 from stratos.planning.provisioning.candidates import Candidates, by_price
 from stratos.planning.provisioning.strategies import Shelf
@@ -25,15 +25,6 @@ from stratos.planning.scheduling.rules import reject_by_rules
 _RUNNERS_UP = 3
 _TOO_SMALL = 3
 
-_ANNOTATIONS = {
-    "families": "instance-family-inclusions",
-    "not_families": "instance-family-exclusions",
-    "type_regexps": "instance-type-regexp",
-    "gpu_skus": "instance-gpu-skus",
-    "max_gpus": "instance-max-gpus",
-    "max_cost_usd_per_hour": "instance-max-cost",
-    "terms": "instance-offerings",
-}
 _NEVER_GIVEN_UP = ("on_demand", "os")  # where they are stated, it is to say what there is
 
 
@@ -104,7 +95,7 @@ def _with_one_less(asks: PodAsks, shelf: Shelf) -> Iterator[tuple[str, PodAsks, 
         unset = getattr(NO_WISHES, field.name)
         if getattr(asks.wishes, field.name) != unset:
             freer = replace(asks, wishes=replace(asks.wishes, **{field.name: unset}))
-            yield f"annotation {_ANNOTATIONS[field.name]}", freer, shelf
+            yield f"annotation {ANNOTATION_OF[field.name]}", freer, shelf
     rules = asks.requirements.node_rules
     for requirement in rules.selector.requirements:
         others = LabelSelector(tuple(each for each in rules.selector.requirements if each != requirement))

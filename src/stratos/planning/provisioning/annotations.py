@@ -20,18 +20,6 @@ from stratos.planning.provisioning.traits import is_gpu_named
 
 OURS = "stratos.sh/instance-"
 LUNAS = "node.elotl.co/instance-"
-_KNOWN = tuple(
-    name.removeprefix(OURS)
-    for name in (
-        labels.INSTANCE_FAMILY_INCLUSIONS,
-        labels.INSTANCE_FAMILY_EXCLUSIONS,
-        labels.INSTANCE_TYPE_REGEXP,
-        labels.INSTANCE_GPU_SKUS,
-        labels.INSTANCE_MAX_GPUS,
-        labels.INSTANCE_MAX_COST,
-        labels.INSTANCE_OFFERINGS,
-    )
-)
 _FARGATE = "fargate"  # understood; no machine is sold under these terms
 
 _NOT_TO_EVICT = (
@@ -58,28 +46,42 @@ class Wishes:
     def refuses(self, instance_type: InstanceType) -> str:
         """The annotation that rules the type out, by its short name. Empty when none does."""
         if self.families is not None and instance_type.family not in self.families:
-            return "instance-family-inclusions"
+            return ANNOTATION_OF["families"]
         if instance_type.family in self.not_families:
-            return "instance-family-exclusions"
+            return ANNOTATION_OF["not_families"]
         if not all(compile_regexp(pattern).search(instance_type.name) for pattern in self.type_regexps):
-            return "instance-type-regexp"
+            return ANNOTATION_OF["type_regexps"]
         gpu = instance_type.gpu
         for skus in self.gpu_skus:
             if gpu is None or not any(is_gpu_named(gpu, sku) for sku in skus):
-                return "instance-gpu-skus"
+                return ANNOTATION_OF["gpu_skus"]
         if self.max_gpus is not None and gpu is not None and gpu.count > self.max_gpus:
-            return "instance-max-gpus"
+            return ANNOTATION_OF["max_gpus"]
         return ""
 
     def refuses_offer(self, capacity_type: CapacityType, price_usd_per_hour: float) -> str:
         if self.terms is not None and capacity_type not in self.terms:
-            return "instance-offerings"
+            return ANNOTATION_OF["terms"]
         if self.max_cost_usd_per_hour is not None and price_usd_per_hour > self.max_cost_usd_per_hour:
-            return "instance-max-cost"
+            return ANNOTATION_OF["max_cost_usd_per_hour"]
         return ""
 
 
 NO_WISHES = Wishes()
+
+ANNOTATION_OF: Mapping[str, str] = {
+    field: name.removeprefix("stratos.sh/")
+    for field, name in (
+        ("families", labels.INSTANCE_FAMILY_INCLUSIONS),
+        ("not_families", labels.INSTANCE_FAMILY_EXCLUSIONS),
+        ("type_regexps", labels.INSTANCE_TYPE_REGEXP),
+        ("gpu_skus", labels.INSTANCE_GPU_SKUS),
+        ("max_gpus", labels.INSTANCE_MAX_GPUS),
+        ("max_cost_usd_per_hour", labels.INSTANCE_MAX_COST),
+        ("terms", labels.INSTANCE_OFFERINGS),
+    )
+}
+"""By what each field of `Wishes` is stated, without the prefix."""
 
 
 def wishes_of(pod: Pod) -> Wishes:
@@ -150,7 +152,7 @@ def _read(stated: tuple[tuple[str, str], ...]) -> Wishes:
                 raise _invalid(
                     name,
                     f"there is no annotation instance-{unknown}",
-                    f"known are {', '.join(f'instance-{known}' for known in _KNOWN)}",
+                    f"known are {', '.join(ANNOTATION_OF.values())}",
                 )
     return Wishes(
         families=families,

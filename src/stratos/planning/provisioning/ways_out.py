@@ -6,30 +6,20 @@ would be there without it. Only machines to buy are told: what is free elsewhere
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from itertools import combinations
 from typing import Any
 
 from stratos.planning.packing.problem import Candidate, Relaxation, Unplaced
 from stratos.planning.packing.relaxing import MOST_CONSTRAINTS, MOST_WAYS, WaysOut
-from stratos.planning.provisioning.annotations import Wishes
+from stratos.planning.provisioning.annotations import ANNOTATION_OF, Wishes
 from stratos.planning.provisioning.asks import PodAsks
 from stratos.planning.scheduling.cluster import ClusterState
 from stratos.planning.scheduling.requirements import PodRequirements
 
 Offer = Callable[[Wishes], Sequence[Candidate]]
 """What may be bought for pods with such wishes."""
-
-_ANNOTATIONS: Mapping[str, str] = {
-    "families": "instance-family-inclusions",
-    "not_families": "instance-family-exclusions",
-    "type_regexps": "instance-type-regexp",
-    "gpu_skus": "instance-gpu-skus",
-    "max_gpus": "instance-max-gpus",
-    "max_cost_usd_per_hour": "instance-max-cost",
-    "terms": "instance-offerings",
-}
 
 
 def with_ways_out(
@@ -72,8 +62,8 @@ def _smallest(ways: Sequence[Relaxation]) -> tuple[Relaxation, ...]:
 def _fewer_wishes(wishes: Wishes) -> Iterator[tuple[tuple[str, ...], Wishes]]:
     """All wishes, then without each, each two, …: with the words for what is given up."""
     defaults: dict[str, Any] = {each.name: each.default for each in fields(Wishes)}
-    stated = [name for name in _ANNOTATIONS if getattr(wishes, name) != defaults[name]]
+    stated = [name for name in ANNOTATION_OF if getattr(wishes, name) != defaults[name]]
     for number in range(min(len(stated), MOST_CONSTRAINTS) + 1):
         for some in combinations(stated, number):
-            words = tuple(f"annotation {_ANNOTATIONS[name]}" for name in some)
+            words = tuple(f"annotation {ANNOTATION_OF[name]}" for name in some)
             yield words, replace(wishes, **{name: defaults[name] for name in some})
