@@ -216,3 +216,46 @@ def test_d20_without_manifests_a_cheaper_set_of_machines_is_looked_for() -> None
         assert len(await story.claims()) == 1
 
     tell(plot)
+
+
+def test_templates_that_come_with_the_workload_are_planned_by() -> None:
+    """The first plan of all is made for everything at once: class, template and workload."""
+
+    async def plot(story: Story) -> None:
+        ours = {"apiVersion": "stratos.sh/v1alpha1"}
+        ref = {"kind": "SimNodeClass", "name": "new"}
+        node_class = Manifest({**ours, "kind": "SimNodeClass", "metadata": {"name": "new"}, "spec": {}}, "new.yaml")
+        spec = {"nodeClassRef": ref, "constraints": {"minCpu": 4}}
+        template = Manifest({**ours, "kind": "NodeTemplate", "metadata": {"name": "any"}, "spec": spec}, "any.yaml")
+
+        found, plan = await planned(story, node_class, template, a_deployment("web", 2))
+        assert len(found.addition.on_machines) == 2
+
+        await applied(story, plan)
+        await wait_running(story, 2, within=300)
+        assert len(await story.claims()) == len(plan.machines) == 1
+
+    tell(plot)
+
+
+def a_template(**constraints: Any) -> Manifest:
+    spec = {"nodeClassRef": {"kind": "SimNodeClass", "name": "sim"}, "constraints": constraints}
+    obj = {"apiVersion": "stratos.sh/v1alpha1", "kind": "NodeTemplate", "metadata": {"name": "any"}, "spec": spec}
+    return Manifest(obj, "any.yaml")
+
+
+def test_a_template_that_cannot_be_right_is_named_and_nothing_is_planned_by_it() -> None:
+    """It would be refused when it is applied, and the plan would have been for nothing."""
+
+    async def plot(story: Story) -> None:
+        with pytest.raises(Invalid, match=r"any\.yaml: nodetemplate/any: spec\.constraints\.maxPrice: Expected"):
+            await planned(story, a_template(maxPrice=-1), a_deployment("web", 1))
+        for constraints, complaint in (
+            ({"minCpu": 8, "maxCpu": 4}, "constraints.minCpu"),
+            ({"instanceTypeRegexp": "(m5"}, "constraints.instanceTypeRegexp"),
+        ):
+            found, _ = await planned(story, a_template(**constraints), a_deployment("web", 1))
+            assert found.addition.machines == ()
+            assert complaint in found.addition.waiting["default/web-new-0"]
+
+    tell(plot)

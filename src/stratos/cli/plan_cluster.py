@@ -16,7 +16,7 @@ import msgspec
 
 from stratos.apis.meta import Kind, KubeObject
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
-from stratos.apis.nodetemplate import NODE_TEMPLATE
+from stratos.apis.nodetemplate import NODE_TEMPLATE, NodeTemplate
 from stratos.apis.pod import POD, Pod
 from stratos.base.clock import Clock
 from stratos.base.errors import Conflict, Invalid, NotFound
@@ -32,6 +32,8 @@ from stratos.planning.estimating.addition import Addition, new_pods, plan_additi
 from stratos.planning.estimating.workloads import Workload, read_workload
 from stratos.planning.provisioning.claims import claim_manifest
 from stratos.planning.provisioning.plan import NewMachine
+from stratos.snapshot.provisioning import LaunchGround, ProvisioningSnapshot
+from stratos.wiring.lookout import OutsideView
 from stratos.workloads.discovery import ServedKind, served_kinds
 
 _DECIDED = "Planned"
@@ -62,8 +64,6 @@ async def plan_manifests(client: Client, clock: Clock, manifests: Sequence[Manif
     names: dict[str, str] = {}
     notes: list[str] = []
     for manifest in manifests:
-        if manifest.obj["kind"] == NODE_TEMPLATE.kind:
-            notes.append(f"{manifest.title}: the plan goes by the templates that are there; apply it first")
         workload = _workload(manifest)
         if workload is not None:
             pods, said = new_pods(workload, await _present(client, served, manifest, workload))
@@ -73,8 +73,36 @@ async def plan_manifests(client: Client, clock: Clock, manifests: Sequence[Manif
             notes += [f"{manifest.title}: {note}" for note in said]
     catalog = catalog or await catalog_of(client)
     async with looking(client, clock, catalog) as view:
-        addition = plan_addition(view.templates.look(), added, served_by_pools=view.pools.at_hand)
+        look = _with_templates(view, manifests)
+        addition = plan_addition(look, added, served_by_pools=view.pools.at_hand)
     return Planned(addition, catalog, names, tuple(notes))
+
+
+def _with_templates(view: OutsideView, manifests: Sequence[Manifest]) -> ProvisioningSnapshot:
+    """The cluster with the templates that are about to be applied, too. Of a class that comes with them nobody knows
+    yet what it reaches: all zones are assumed.
+    """
+    look = view.templates.look()
+    classes = {(manifest.obj["kind"], manifest.obj["metadata"]["name"]) for manifest in manifests}
+    templates = {template.metadata.name: template for template in look.templates}
+    grounds = dict(look.grounds)
+    for manifest in manifests:
+        if manifest.obj["kind"] != NODE_TEMPLATE.kind:
+            continue
+        template = _template(manifest)
+        ref, name = template.spec.node_class_ref, template.metadata.name
+        templates[name] = template
+        comes_along = (ref.kind, ref.name) in classes
+        grounds[name] = LaunchGround(look.catalog.zones) if comes_along else view.templates.ground_of(template)
+    return replace(look, templates=tuple(templates[name] for name in sorted(templates)), grounds=grounds)
+
+
+def _template(manifest: Manifest) -> NodeTemplate:
+    try:
+        return msgspec.convert(manifest.obj, NodeTemplate)
+    except msgspec.ValidationError as error:
+        problem, _, place = str(error).partition(" - at `$")
+        raise Invalid(f"{manifest.source}: {manifest.title}: {place.strip('.`')}: {problem}") from error
 
 
 async def plan_cheaper(client: Client, clock: Clock, *, catalog: str = "") -> tuple[Rebalancing, ...]:
