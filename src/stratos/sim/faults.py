@@ -175,7 +175,7 @@ async def outside_stops(trouble: Trouble) -> None:
     while True:
         await trouble.pause(20)
         machine = trouble.a_machine(MachineState.RUNNING)
-        if machine is not None:
+        if machine is not None and machine.capacity_type is CapacityType.ON_DEMAND:  # spot machines cannot be stopped
             trouble.note(f"somebody stops {machine.id}")
             trouble.cloud.outside_stop(machine.id)
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from stratos.apis import labels
 from stratos.apis.node import NODE
-from stratos.apis.nodeclaim import NODE_CLAIM, NodeState
+from stratos.apis.nodeclaim import NODE_CLAIM, NodeState, Wanted
 from stratos.apis.nodepool import NODE_POOL
 from stratos.apis.pod import POD, Pod
 from stratos.apis.poddisruptionbudget import PodDisruptionBudget
@@ -71,6 +71,38 @@ class PoolSizeIsKept(Law):
         alive = [machine.id for machine in alive_machines(world) if machine.tags.get(labels.TAG_POOL) == pool]
         if spec is not None and len(alive) > spec.pool_size:
             yield f"pool {pool} of at most {spec.pool_size} machines has {len(alive)}: {', '.join(alive)}"
+
+
+class TemplateLimitIsKept(Law):
+    sentence = "a template never has more machines than its limits allow"
+
+    def effected(self, world: World, effect: Effect) -> Iterable[str]:
+        name = effect.machine.tags.get(labels.TAG_TEMPLATE, "")
+        most = world.templates[name].spec.limits.nodes if name in world.templates else None
+        # One that was given up no longer counts against the limit, though it takes a while to end.
+        wanted = {claim.status.instance_id for claim in world.claims.values() if claim.wish is not Wanted.GONE}
+        wanted.add(effect.machine.id)
+        alive = [
+            machine.id
+            for machine in alive_machines(world)
+            if machine.tags.get(labels.TAG_TEMPLATE) == name and machine.id in wanted
+        ]
+        if most is not None and len(alive) > most:
+            yield f"template {name} of at most {most} machines has {len(alive)}: {', '.join(alive)}"
+
+
+class LaunchedAsChosen(Law):
+    sentence = "a template's machine is the offering that its claim names"
+
+    def effected(self, world: World, effect: Effect) -> Iterable[str]:
+        machine = effect.machine
+        claim = world.claims.get(machine.tags.get(labels.TAG_CLAIM, ""))
+        if effect.operation != "launch" or claim is None or not claim.spec.template:
+            return
+        asked = (claim.spec.instance_type, claim.spec.zone, claim.spec.capacity_type)
+        got = (machine.instance_type, machine.zone, str(machine.capacity_type))
+        if asked != got:
+            yield f"claim {claim.metadata.name} stands for {asked}, and machine {machine.id} is {got}"
 
 
 class ClaimsComeFirst(Law):
@@ -265,6 +297,8 @@ def every_law() -> tuple[Law, ...]:
     """New ones: some remember what they have seen."""
     return (
         PoolSizeIsKept(),
+        TemplateLimitIsKept(),
+        LaunchedAsChosen(),
         ClaimsComeFirst(),
         MachinesHaveClaims(),
         ClaimsHaveMachines(),

@@ -13,6 +13,7 @@ from stratos.apis import labels
 from stratos.apis.meta import is_condition_true
 from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeState, Wanted
 from stratos.apis.nodepool import NodePool
+from stratos.apis.nodetemplate import NodeTemplate
 from stratos.planning.pools.drain import belongs_to_node, workload_pods
 from stratos.providers.contract import MachineState
 from stratos.sim.laws import alive_machines, covers, ownerless_machines
@@ -70,23 +71,25 @@ def pods_are_served(world: World) -> Iterable[str]:
     for key, pod in sorted(world.pods.items()):
         if belongs_to_node(pod) and not _serves(world, pod.spec.node_name):
             continue  # it waits until its node is woken
-        pool = world.pools.get(pod.metadata.labels.get(SERVED_BY, ""))
+        name = pod.metadata.labels.get(SERVED_BY, "")
+        pool, template = world.pools.get(name), world.templates.get(name)
         if pod.metadata.deletion_timestamp is not None:
             yield f"pod {key} is still being deleted"
         elif pod.status.phase == "Pending" and pool is not None and _can_serve_one_more(world, pool):
             yield f"pod {key} is pending ({pod.spec.node_name or 'unbound'}), and pool {pool.metadata.name} has room"
+        elif pod.status.phase == "Pending" and template is not None and _can_make_one_more(world, template):
+            yield f"pod {key} is pending ({pod.spec.node_name or 'unbound'}), and template {name} could make a node"
         elif pod.status.phase == "Pending" and pod.spec.node_name:
             yield f"pod {key} does not start on {pod.spec.node_name}"
 
 
 def nothing_idles(world: World) -> Iterable[str]:
-    """no machine serves nobody, unless its pool may not scale down"""
+    """no machine serves nobody, unless its pool or template may not scale down"""
     for name, claim in world.claims.items():
         node = world.node_of(claim)
-        pool = world.pools.get(claim.spec.pool)
-        if claim.status.state is not NodeState.RUNNING or node is None or pool is None:
+        if claim.status.state is not NodeState.RUNNING or node is None:
             continue
-        if pool.spec.scale_down.enabled and not workload_pods(tuple(world.pods_on(node.metadata.name))):
+        if _scales_down(world, claim) and not workload_pods(tuple(world.pods_on(node.metadata.name))):
             yield f"claim {name} runs for nobody"
 
 
@@ -121,12 +124,17 @@ def deleted_things_are_gone(world: World) -> Iterable[str]:
         if pool.metadata.deletion_timestamp is not None and not held:
             yield f"pool {name} is still being deleted"
     for name, claim in world.claims.items():
-        if claim.spec.pool not in world.pools:
+        if claim.spec.pool and claim.spec.pool not in world.pools:
             yield f"claim {name} is left of pool {claim.spec.pool}"
+        if claim.spec.template and claim.spec.template not in world.templates:
+            yield f"claim {name} is left of template {claim.spec.template}"
     for name, node in world.nodes.items():
         owner = node.metadata.labels.get(labels.POOL, "")
         if owner and owner not in world.pools:
             yield f"node {name} is left of pool {owner}"
+        template = node.metadata.labels.get(labels.TEMPLATE, "")
+        if template and template not in world.templates:
+            yield f"node {name} is left of template {template}"
 
 
 RULES: tuple[Rule, ...] = (
@@ -148,13 +156,21 @@ def unrest(world: World, rules: Sequence[Rule] = RULES) -> dict[Rule, list[str]]
 
 
 def restless_pools(world: World) -> frozenset[str]:
-    """Pools that will move machines whatever else happens: by the clock, or as soon as a budget lets a pod go."""
+    """Pools and templates that will move machines whatever else happens: by the clock, or once a budget allows it."""
     by_the_clock = {name for name, pool in world.pools.items() if pool.spec.max_node_runtime_seconds}
-    return frozenset(by_the_clock | {claim.spec.pool for claim in world.claims.values() if _is_held(world, claim)})
+    return frozenset(by_the_clock | {claim.spec.owner for claim in world.claims.values() if _is_held(world, claim)})
 
 
 def _claims_of(world: World, pool: NodePool) -> list[NodeClaim]:
     return [claim for claim in world.claims.values() if claim.spec.pool == pool.metadata.name]
+
+
+def _scales_down(world: World, claim: NodeClaim) -> bool:
+    if claim.spec.template:
+        template = world.templates.get(claim.spec.template)
+        return template is not None and template.spec.disruption.policy != "Never"
+    pool = world.pools.get(claim.spec.pool)
+    return pool is not None and pool.spec.scale_down.enabled
 
 
 def _serves(world: World, name: str) -> bool:
@@ -173,6 +189,13 @@ def _is_held(world: World, claim: NodeClaim) -> bool:
         for pod in workload_pods(tuple(world.pods_on(node.metadata.name)))
         for budget in world.budgets.values()
     )
+
+
+def _can_make_one_more(world: World, template: NodeTemplate) -> bool:
+    if template.metadata.deletion_timestamp is not None:
+        return False
+    most = template.spec.limits.nodes
+    return most is None or sum(claim.spec.template == template.metadata.name for claim in world.claims.values()) < most
 
 
 def _can_serve_one_more(world: World, pool: NodePool) -> bool:

@@ -91,7 +91,7 @@ class _Run:
         self._log = ActionLog(self._clock, watch=watch)
         self._effects = 0
         self._evictions = 0
-        self._moved: Counter[str] = Counter()  # calls that change a machine's life, by pool
+        self._moved: Counter[str] = Counter()  # calls that change a machine's life, by pool or template
         self._restarts: set[asyncio.Task[None]] = set()
         self._down_chance = self._chance("down")
 
@@ -189,7 +189,7 @@ class _Run:
         self._moved.clear()
         restless = rest.restless_pools(self._world)
         await asyncio.sleep(_WATCH_SECONDS)
-        moved = [f"pool {pool} moved its machines {n} times" for pool, n in sorted(self._moved.items())
+        moved = [f"{pool} moved its machines {n} times" for pool, n in sorted(self._moved.items())
                  if pool not in restless]  # fmt: skip
         self.court.find("rest_lasts", "what has come to rest stays at rest", moved)
         if not restless:
@@ -222,7 +222,7 @@ class _Run:
             return
         launch = operation == "launch"
         machine = cloud.launched_by(target) if launch else cloud.machine(target)
-        self._moved[machine.tags.get(labels.TAG_POOL, "")] += 1
+        self._moved[machine.tags.get(labels.TAG_POOL) or machine.tags.get(labels.TAG_TEMPLATE, "")] += 1
         self._log.note("cloud", f"{operation} {machine.id} for {machine.tags.get(labels.TAG_CLAIM)}")
         if effects > self._effects:
             self.court.effected(Effect(operation, machine, target if launch else ""))

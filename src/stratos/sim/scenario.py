@@ -17,18 +17,21 @@ from stratos.apis.deployment import DEPLOYMENT
 from stratos.apis.job import JOB
 from stratos.apis.meta import Kind
 from stratos.apis.nodepool import NODE_POOL
+from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.apis.pod import POD
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from stratos.apis.simnodeclass import SIM_NODE_CLASS
 
 NAMESPACE = "default"
 SERVED_BY = "sim/pool"
-"""A label of pods: the pool that they are made for. The pools' nodes carry it, too."""
+"""A label of pods: the pool or template that they are made for. Its nodes carry it, too."""
 
 IMAGES = ("ci/agent:1", "ci/build-tools:7", "web/shop:3", "batch/report:2", "models/small:1")
 _INSTANCE_TYPES = {"m5.large": 1.8, "m5.xlarge": 3.7, "c5.xlarge": 3.7, "c5.2xlarge": 7.7}
 """With the CPUs that pods may ask for there, beside the DaemonSets that scenarios run."""
 _DAEMON_CPU = 0.1
+_HAS_TEMPLATE = 0.4
+_TEMPLATE_CPUS = 7.7  # the largest pods need no more than a machine of eight
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,10 @@ class Author:
         for index in range(self._rng.choices((0, 1, 2), (3, 4, 1))[0]):
             self._daemon_set(f"daemon-{index}")
         self._odd_pods()
+        # Drawn last, and by chance of its own, so that what a seed drew before there were templates it draws still.
+        self._rng = random.Random(self._rng.getrandbits(64))
+        if self._rng.random() < _HAS_TEMPLATE:
+            self._template("template-0")
         return tuple(sorted(self._acts, key=lambda act: act.at_seconds))
 
     def _pool(self, name: str) -> None:
@@ -114,6 +121,41 @@ class Author:
             self._acts.append(Act(ends + rng.uniform(-60, 60), NODE_POOL, name))
         elif rng.random() < 0.2:
             self._change(NODE_POOL, name, {"spec": {"poolSize": size + rng.randint(1, 3)}})
+
+    def _template(self, name: str) -> None:
+        """Nodes of whatever type is cheapest for what happens to wait, and workloads that select them by label."""
+        rng = self._rng
+        begins = rng.uniform(0, 60)
+        self._create(begins, SIM_NODE_CLASS, name, {"spec": {}})
+        spec: dict[str, Any] = {
+            "nodeClassRef": {"kind": SIM_NODE_CLASS.kind, "name": name},
+            "strategy": rng.choice(("optimal", "optimal", "thresholds")),
+            "pods": {"labels": {SERVED_BY: name}},
+            "constraints": {
+                "minCpu": rng.choice((2, 4)),
+                "maxCpu": 32,
+                "bareMetal": "disabled",
+                **rng.choice(({}, {"spot": True}, {"spot": True, "useSpotFallbacks": True})),
+            },
+            "customLabels": {SERVED_BY: name},
+            "scaleUpTimeout": rng.choice(("5m", "10m")),
+            "backOff": rng.choice(("1m", "10m")),
+            "disruption": {
+                "policy": rng.choice(("Never", "WhenEmpty", "WhenEmptyOrUnderutilized")),
+                "nodeUnneededDuration": rng.choice(("30s", "2m")),
+                "drainTimeout": rng.choice(("10s", "1m")),
+            },
+        }
+        if rng.random() < 0.3:
+            spec["limits"] = {"nodes": rng.randint(1, 6)}
+        self._create(begins + 1, NODE_TEMPLATE, name, {"spec": spec})
+        ends = self._seconds if rng.random() < 0.8 else rng.uniform(0.5, 0.9) * self._seconds
+        for index in range(rng.randint(1, 3)):
+            self._deployment(f"{name}-web-{index}", name, _TEMPLATE_CPUS, ends)
+        for index in range(rng.randint(0, 2)):
+            self._job(f"{name}-job-{index}", name, _TEMPLATE_CPUS, ends)
+        if ends < self._seconds:
+            self._acts.append(Act(ends, NODE_TEMPLATE, name))
 
     def _deployment(self, name: str, pool: str, cpus: float, ends: float) -> None:
         rng = self._rng

@@ -15,6 +15,7 @@ from stratos.apis.meta import Kind, KubeObject, is_condition_true
 from stratos.apis.node import NODE, Node
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
 from stratos.apis.nodepool import NODE_POOL, NodePool
+from stratos.apis.nodetemplate import NODE_TEMPLATE, NodeTemplate
 from stratos.apis.pod import POD, Pod
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET, PodDisruptionBudget
 from stratos.apiserver.storage.contract import Event, Storage
@@ -25,7 +26,7 @@ from stratos.providers.contract import Machine, MachineState
 from stratos.providers.simulated.cloud import SimulatedCloud
 from stratos.sim.actions import ActionLog
 
-_KINDS: tuple[Kind[Any], ...] = (NODE_POOL, NODE_CLAIM, NODE, POD, POD_DISRUPTION_BUDGET)
+_KINDS: tuple[Kind[Any], ...] = (NODE_POOL, NODE_TEMPLATE, NODE_CLAIM, NODE, POD, POD_DISRUPTION_BUDGET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Change:
 class World:
     def __init__(self, storage: Storage, clock: Clock, log: ActionLog) -> None:
         self.pools: dict[str, NodePool] = {}
+        self.templates: dict[str, NodeTemplate] = {}
         self.claims: dict[str, NodeClaim] = {}
         self.nodes: dict[str, Node] = {}
         self.pods: dict[str, Pod] = {}
@@ -51,7 +53,14 @@ class World:
         self._log = log
         self._cloud: SimulatedCloud | None = None
         self._node_by_provider_id: dict[str, str] = {}
-        books: tuple[dict[str, Any], ...] = (self.pools, self.claims, self.nodes, self.pods, self.budgets)
+        books: tuple[dict[str, Any], ...] = (
+            self.pools,
+            self.templates,
+            self.claims,
+            self.nodes,
+            self.pods,
+            self.budgets,
+        )
         for kind, book in zip(_KINDS, books, strict=True):
             prefix = f"/registry/{kind.group or 'core'}/{kind.plural}/"
             storage.observe(prefix, self._observer(kind, prefix, book))
@@ -151,6 +160,9 @@ def _story(obj: KubeObject | None) -> str:
         case NodePool():
             status = obj.status
             return f"{status.warmup} warmup, {status.standby} standby, {status.running} running{_ending(obj)}"
+        case NodeTemplate():
+            held = f", {len(obj.status.backed_off)} offerings backed off" if obj.status.backed_off else ""
+            return f"{obj.status.nodes} nodes{held}{_ending(obj)}"
         case _:
             return ""
 

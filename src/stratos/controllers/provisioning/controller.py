@@ -17,7 +17,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from stratos.apis.event import Event
-from stratos.apis.meta import find_condition
+from stratos.apis.meta import find_condition, is_condition_true
 from stratos.apis.nodeclaim import OVER_LIMIT, ClaimCondition, NodeClaim, Wanted
 from stratos.apis.nodetemplate import NODE_TEMPLATE, BackedOff, NodeTemplate
 from stratos.apis.pod import POD, Pod
@@ -28,6 +28,7 @@ from stratos.controllers.provisioning.claims import ClaimWrites
 from stratos.controllers.provisioning.look import Lookout, ServedByPools, asks_for_estimate
 from stratos.controllers.provisioning.metrics import ProvisioningMetrics
 from stratos.controllers.provisioning.templates import template_controller
+from stratos.kube.backoff import Backoff
 from stratos.kube.cache import CacheEvent, Change
 from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.kube.recorder import EventRecorder
@@ -45,6 +46,10 @@ _ALL = "cluster"
 PAUSE_SECONDS = 0.03
 LONGEST_WAIT_SECONDS = 1.0
 """A plan waits until no pod has come for a pause, so that those who came together are packed together; never long."""
+
+_TRIED_AT_ONCE = 4
+_PATIENCE = Backoff(first_seconds=0.25, max_seconds=30.0)
+"""The first offerings that fail cost no time; but where nothing is to be had, not all thousand are tried in a row."""
 
 log = get_logger(__name__)
 
@@ -126,6 +131,7 @@ class _Provisioning:
         self._clock = clock
         self._metrics = metrics
         self._last_came_at = float("-inf")
+        self._failures = 0  # in a row, of any offering
 
     # What brings it up
 
@@ -150,8 +156,15 @@ class _Provisioning:
             claim, old = event.object, event.old
             if not claim.spec.template:
                 return
-            if event.change is Change.DELETED or _has_failed(claim):
-                now()
+            if event.change is Change.DELETED:
+                controller.enqueue(_ALL, LONGEST_WAIT_SECONDS)
+            elif _has_failed(claim):
+                if old is None or not _has_failed(old):
+                    self._failures += 1
+                    more = self._failures - _TRIED_AT_ONCE
+                    controller.enqueue(_ALL, _PATIENCE.seconds(more) if more > 0 else 0.0)
+            elif _is_launched(claim) and (old is None or not _is_launched(old)):
+                self._failures = 0
             elif claim.status.ready_at is not None and (old is None or old.status.ready_at != claim.status.ready_at):
                 controller.enqueue(_ALL, SETTLING.total_seconds())  # what still waits then was not bound there
 
@@ -244,6 +257,10 @@ def _settling(look: ProvisioningSnapshot) -> list[datetime]:
         return []
     ready = (claim.status.ready_at for claim in look.claims)
     return [moment + SETTLING for moment in ready if moment is not None and moment + SETTLING > look.taken_at]
+
+
+def _is_launched(claim: NodeClaim) -> bool:
+    return is_condition_true(claim.status.conditions, ClaimCondition.LAUNCHED)
 
 
 def _has_failed(claim: NodeClaim) -> bool:
