@@ -194,7 +194,7 @@ def _state(claim: NodeClaim) -> str:
 
 def _restless_first(claim: NodeClaim) -> tuple[bool, bool, str, str]:
     state = claim.status.state
-    return state in _STILL, state is NodeState.STANDBY, claim.spec.pool, claim.metadata.name
+    return state in _STILL, state is NodeState.STANDBY, claim.spec.owner, claim.metadata.name
 
 
 def _waiting_first(pod: Pod, now: datetime) -> tuple[bool, bool, float, str]:
