@@ -72,6 +72,7 @@ class Departure(Struct):
     message: Annotated[str, described("The reason in a sentence.")]
     at: Annotated[datetime, described("When it was decided.")]
     replacements: Annotated[tuple[str, ...], described("Claims whose machines have to be ready before.")] = ()
+    pods: Annotated[Count, described("How many pods were to move: the more, the longer it may take.")] = 0
 
 
 class NodeSettings(Struct):

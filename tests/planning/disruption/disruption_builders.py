@@ -258,5 +258,5 @@ def a_look(
     )
 
 
-def a_departure(reason: str, *replacements: str, ago: timedelta = timedelta(0)) -> Departure:
-    return Departure(reason=reason, message="", at=NOW - ago, replacements=replacements)
+def a_departure(reason: str, *replacements: str, ago: timedelta = timedelta(0), pods: int = 0) -> Departure:
+    return Departure(reason=reason, message="", at=NOW - ago, replacements=replacements, pods=pods)

@@ -170,6 +170,22 @@ def test_two_nodes_do_not_count_on_the_same_room() -> None:
     assert "default/q cannot be scheduled" in blocked(found)["b"]
 
 
+def test_machines_that_leave_already_are_no_place_to_move_to() -> None:
+    """The pod of the first will need the room of the only one that stays."""
+    template = by_thresholds(budgets=[{"nodes": "100%"}], binPackUtilizationThreshold=0.9)
+    machines = (
+        a_machine("leaves", a_pod("p", cpu="3"), departure=a_departure("Underutilized")),
+        a_machine("leaves-too", departure=a_departure("Empty")),
+        a_machine("little", a_pod("q", cpu="3"), unneeded_for=LONG),
+        a_machine("stays", a_pod("r", cpu="500m")),
+    )
+
+    found = plan(*machines, templates=(template,))
+
+    assert not found.disruptions
+    assert "default/q cannot be scheduled on another of 1 node choice" in blocked(found)["little"]
+
+
 # What bars the way
 
 

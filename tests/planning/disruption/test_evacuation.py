@@ -184,6 +184,14 @@ def test_a_pod_that_may_not_leave_any_more_is_waited_for_and_then_the_node_stays
     assert step.pods == ("default/p",)
 
 
+def test_the_more_pods_are_to_move_the_longer_it_may_take() -> None:
+    """A budget that lets one of forty be missing makes them move one by one."""
+    web = a_workload(surge=1, ready=3)
+    machine = a_machine("a", a_pod("web-1", of=web), departure=a_departure("Expired", pods=40), closed=True)
+
+    assert evacuate(machine, workloads=(web,)).look_again_at == NOW + timedelta(minutes=35)
+
+
 def test_a_broken_node_is_not_emptied_with_care() -> None:
     """Nothing on it serves anybody."""
     held = a_pod("p", ready=False, annotations={"karpenter.sh/do-not-disrupt": "true"})

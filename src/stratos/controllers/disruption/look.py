@@ -22,6 +22,7 @@ from stratos.snapshot.provisioning import ProvisioningSnapshot
 
 World = Callable[[], ProvisioningSnapshot]
 _BY_CONTROLLER = "controller"
+_BY_UID = "uid"
 
 
 class Lookout:
@@ -31,7 +32,7 @@ class Lookout:
         self._world = world
         self.pods = manager.cache(POD, indexes={_BY_CONTROLLER: _controllers})
         self.deployments = manager.cache(DEPLOYMENT)
-        self.replica_sets = manager.cache(REPLICA_SET, indexes={_BY_CONTROLLER: _controllers})
+        self.replica_sets = manager.cache(REPLICA_SET, indexes={_BY_CONTROLLER: _controllers, _BY_UID: _uids})
         self.stateful_sets = manager.cache(STATEFUL_SET)
         self.budgets = manager.cache(POD_DISRUPTION_BUDGET)
         self._volume_claims = manager.cache(PERSISTENT_VOLUME_CLAIM)
@@ -80,7 +81,7 @@ class Lookout:
         return deployment or replica_set
 
     def _replica_set(self, uid: str) -> ReplicaSet | None:
-        return next((each for each in self.replica_sets if each.metadata.uid == uid), None)
+        return next(iter(self.replica_sets.by_index(_BY_UID, uid)), None)
 
     def _deployment_of(self, replica_set: ReplicaSet) -> Deployment | None:
         owner = replica_set.metadata.controller
@@ -169,6 +170,10 @@ def surge_of(owner: Deployment | ReplicaSet) -> tuple[int, int]:
 def _controllers(obj: Pod | ReplicaSet) -> tuple[str, ...]:
     owner = obj.metadata.controller
     return (owner.uid,) if owner is not None else ()
+
+
+def _uids(obj: ReplicaSet) -> tuple[str, ...]:
+    return (obj.metadata.uid,)
 
 
 def _asks_the_same(one: Pod, other: Pod) -> bool:

@@ -54,7 +54,11 @@ class DisruptionWrites:
         """
         names = tuple(f"{template.metadata.name}-{self._ids.suffix()}" for _ in disruption.machines)
         departure = Departure(
-            reason=disruption.reason, message=disruption.message, at=now, replacements=tuple(sorted(names))
+            reason=disruption.reason,
+            message=disruption.message,
+            at=now,
+            replacements=tuple(sorted(names)),
+            pods=len(disruption.pods),
         )
         for claim in disruption.claims:
             await self._patch_claim(claim, {"spec": {"departure": msgspec.to_builtins(departure)}})

@@ -36,6 +36,9 @@ from stratos.snapshot.disruption import DisruptionSnapshot, Workload
 SURGE_LIMIT = timedelta(minutes=10)
 """How long replacements of pods may take to be ready. A pod that never becomes so would hold its node for ever."""
 
+LIMIT_PER_POD = timedelta(seconds=30)
+"""And for each pod so much more: budgets may let them move only one by one."""
+
 
 _ALIKE = 2.0
 """Pods that differ in size by no more than this start at the same time: waves should be few."""
@@ -176,8 +179,9 @@ class _Evacuation:
         if not careful and not obstacles:
             self._steps.append(Finish(machine.name))
             return
-        patience = timedelta(seconds=parse_duration_seconds(machine.settings.drain_timeout)) + SURGE_LIMIT
-        ends_at = _begun(machine, departure, self._claims) + patience
+        drain_timeout = timedelta(seconds=parse_duration_seconds(machine.settings.drain_timeout))
+        patience = drain_timeout + SURGE_LIMIT + departure.pods * LIMIT_PER_POD
+        ends_at = _begun(departure, self._claims) + patience
         if self._now >= ends_at:
             why = obstacles[0].message if obstacles else "its pods could not be replaced in time"
             self._give_up(machine, why)
@@ -233,7 +237,7 @@ def _is_ready(claim: NodeClaim) -> bool:
     return is_condition_true(claim.status.conditions, ClaimCondition.READY)
 
 
-def _begun(machine: TemplateMachine, departure: Departure, claims: dict[str, NodeClaim]) -> datetime:
+def _begun(departure: Departure, claims: dict[str, NodeClaim]) -> datetime:
     """When its pods could begin to move: once the last of its replacements was ready."""
     ready: Iterable[datetime | None] = (claims[name].status.ready_at for name in departure.replacements)
     return max((moment for moment in ready if moment is not None), default=departure.at)

@@ -77,11 +77,15 @@ class _Planner:
         )
 
     def _suppose_what_is_under_way(self) -> None:
-        for machine in self._machines:
-            departure = machine.claim.spec.departure
-            if machine.node is None or (departure is None and machine.stays):
-                continue
+        leaving = [
+            machine
+            for machine in self._machines
+            if machine.node is not None and (machine.claim.spec.departure is not None or not machine.stays)
+        ]
+        for machine in leaving:
             self._room.close(_node_name(machine))
+        for machine in leaving:
+            departure = machine.claim.spec.departure
             promised = self._promised_by(departure.replacements) if departure is not None else set()
             # Where there is no room for all, some will wait for another machine: nothing of it can be counted on.
             self._move(machine, promised)
@@ -125,6 +129,8 @@ class _Planner:
                     self._renew_one(machine, Reason.DRIFTED, changed)
 
     def _renew_one(self, machine: TemplateMachine, reason: Reason, message: str) -> None:
+        if self._room.expects(_node_name(machine)):
+            return  # pods are on their way there: not now
         if reason is Reason.EXPIRED and self._departures.of(machine.claim.spec.template, reason):
             return  # one at a time, whatever the budgets would allow
         if not self._is_allowed(machine, reason):
@@ -155,7 +161,7 @@ class _Planner:
             since = self._unneeded(machine)
             if since is None or machine.pods or not self._may_save(machine, Reason.EMPTY):
                 continue
-            if _node_name(machine) in self._room.expecting:
+            if self._room.expects(_node_name(machine)):
                 continue
             if not self._is_due(unneeded_until(machine, since)) or not self._is_allowed(machine, Reason.EMPTY):
                 continue
@@ -169,7 +175,7 @@ class _Planner:
             since = self._unneeded(machine)
             if since is None or not machine.pods or not self._may_save(machine, Reason.UNDERUTILIZED):
                 continue
-            if _node_name(machine) in self._room.expecting:
+            if self._room.expects(_node_name(machine)):
                 continue
             if not self._is_due(unneeded_until(machine, since)) or not self._is_allowed(machine, Reason.UNDERUTILIZED):
                 continue
@@ -197,7 +203,7 @@ class _Planner:
             allowed = self._allowance(machines[0], Reason.CHEAPER)
             movable: dict[str, frozenset[str]] = {}
             for machine in machines:
-                if machine.pods and _node_name(machine) not in self._room.expecting:
+                if machine.pods and not self._room.expects(_node_name(machine)):
                     overlapping = self._may_move(machine, None)
                     if overlapping is not None:
                         movable[machine.name] = overlapping

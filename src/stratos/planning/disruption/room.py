@@ -60,7 +60,7 @@ class Room:
             with suppress(Invalid):  # a node of strange amounts: no scheduler uses it either
                 self._state.set_node(describe_node(node))
         self._unreadable: dict[str, str] = {}
-        self.expecting: set[str] = set()  # nodes that pods were supposed to come to
+        self._arrived: dict[str, dict[str, Pod]] = {}  # by node: the pods that were supposed to come
         for pod in sorted(world.cluster.pods, key=lambda pod: pod.metadata.key):
             if not pod.finished:
                 self._enter(pod)
@@ -84,22 +84,23 @@ class Room:
             self._state.set_node(replace(state.description, unschedulable=True))
 
     def move_off(self, node: str, pods: Iterable[Pod], *, overlapping: Collection[str] = ()) -> NoRoom | None:
-        """Close ``node`` and suppose that its pods run elsewhere. When one of them cannot, nothing is changed.
+        """Close ``node`` and suppose that its pods run elsewhere, and those that were supposed to come there.
 
+        When one of them cannot, nothing is changed.
         Pods that are ``overlapping`` are still there when their replacement starts, and count against it.
         """
         state = self._state.nodes.get(node)
         if state is None:
             return None
-        pods = self._by_size(pods)
-        for pod in pods:
+        leaving = self._by_size((*pods, *self._arrived.get(node, {}).values()))
+        for pod in leaving:
             if pod.metadata.key in self._unreadable:
                 return NoRoom(pod.metadata.key, f"pod {pod.metadata.key}: {self._unreadable[pod.metadata.key]}")
         before = state.description
         self.close(node)
+        targets: dict[str, str] = {}
         moved: list[PlacedPod] = []
-        targets: set[str] = set()
-        for pod in pods:
+        for pod in leaving:
             target = self._find(pod, overlaps=pod.metadata.key in overlapping)
             if target is None:
                 refused = NoRoom(pod.metadata.key, self._no_room(pod))
@@ -109,11 +110,17 @@ class Room:
                 return refused
             placed_before = self._state.remove_pod(pod.metadata.key)
             self._state.add_pod(self._placed(pod), target.name)
-            targets.add(target.name)
+            targets[pod.metadata.key] = target.name
             if placed_before is not None:
                 moved.append(placed_before)
-        self.expecting |= targets
+        self._arrived.pop(node, None)
+        for pod in leaving:
+            self._arrived.setdefault(targets[pod.metadata.key], {})[pod.metadata.key] = pod
         return None
+
+    def expects(self, node: str) -> bool:
+        """Whether pods were supposed to come there."""
+        return bool(self._arrived.get(node))
 
     def existing_without(
         self, leaving: Collection[str], pods: Iterable[Pod], *, overlapping: Collection[str] = ()
