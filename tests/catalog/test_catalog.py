@@ -1,5 +1,6 @@
 """Prices and sizes steer every decision, so a lookup must be right, quick, and plain about what it does not know."""
 
+import re
 import time
 import timeit
 from dataclasses import replace
@@ -186,3 +187,12 @@ def test_spot_is_never_dearer_than_on_demand(data: st.DataObject, cloud: str) ->
         assert price > 0
         if capacity_type is CapacityType.SPOT:
             assert price <= prices[zone, CapacityType.ON_DEMAND]
+
+
+@pytest.mark.parametrize("cloud", clouds())
+def test_what_nodes_bear_as_their_type_is_a_label(cloud: str) -> None:
+    """A node whose labels are none never joins, however well its machine runs."""
+    catalog = load_catalog(cloud, regions(cloud)[0])
+
+    for type_ in catalog.instance_types.values():
+        assert re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", type_.cloud_name), type_.name

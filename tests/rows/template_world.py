@@ -7,6 +7,7 @@ from typing import Any
 
 from controllers.pool_stories import Story
 from controllers.template_stories import pods
+from stratos.agent.simulated_kubelet.kubelet import KubeletOptions
 from stratos.apis.job import JOB
 from stratos.apis.node import NODE, Node
 from stratos.apis.nodeclaim import NodeClaim
@@ -14,6 +15,9 @@ from stratos.apis.pod import POD, Pod
 
 LUNA = {"elotl-luna": "true"}
 """What marks pods for machines where it was Luna that made them."""
+
+SPARING = KubeletOptions(lease_seconds=20)
+"""Half the usual heartbeats, for stories that take hours."""
 
 
 def a_pod_spec(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from controllers.pool_stories import Story, tell
 from controllers.template_stories import add_template, pods
-from rows.template_world import add_pod, wait_no_machines
+from rows.template_world import SPARING, add_pod, wait_no_machines
 from stratos.apis.meta import is_condition_true
 from stratos.apis.pod import POD, Pod
 
@@ -122,4 +122,4 @@ def test_b40_b39_over_a_day_of_queues_gpus_are_added_only_for_pods_that_may_run(
         await wait_no_machines(story, 1800)
         kai.cancel()
 
-    tell(plot)
+    tell(plot, kubelets=SPARING)

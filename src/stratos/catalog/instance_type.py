@@ -54,6 +54,11 @@ class InstanceType:
     lifecycle: str = "current"  # "previous": still sold, no longer the cloud's first choice; "retired": on its way out
     custom: bool = False  # made to measure, beside the sizes the cloud has names for
 
+    @property
+    def cloud_name(self) -> str:
+        """What the cloud calls it, and its nodes bear as a label: without what we add for what is attached or cut."""
+        return self.name.partition("+")[0].partition(":")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Offering:

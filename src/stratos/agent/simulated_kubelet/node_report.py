@@ -77,7 +77,7 @@ def host_labels(host: Host) -> dict[str, str]:
         labels.HOSTNAME: host.hostname,
         labels.ARCH: type_.arch,
         labels.OS: "linux",
-        labels.INSTANCE_TYPE: type_.name,
+        labels.INSTANCE_TYPE: type_.cloud_name,
         labels.ZONE: host.zone,
         labels.REGION: host.region,
     }

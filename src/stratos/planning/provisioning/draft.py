@@ -28,6 +28,7 @@ CREATED_BY = "luna"  # what tools that look for machine-made nodes expect to rea
 _GKE_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
 _GKE_SHARED_BY = "cloud.google.com/gke-max-shared-clients-per-gpu"
 _SHARED_GPUS = "nvidia"
+_OURS = (labels.DEDICATED_GROUP, labels.GPU_REPLICAS, _GKE_SHARING, _GKE_SHARED_BY)  # labels that only some nodes get
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def known_labels(type_: InstanceType, catalog: Catalog, ground: LaunchGround, ti
         **ground.labels,
         labels.ARCH: type_.arch,
         labels.OS: "linux",
-        labels.INSTANCE_TYPE: type_.name,
+        labels.INSTANCE_TYPE: type_.cloud_name,
         labels.REGION: catalog.region,
     }
     if time_slices > 1 and type_.gpu is not None and type_.gpu.manufacturer == _SHARED_GPUS:
@@ -152,7 +153,7 @@ def settings_of(template: NodeTemplate, candidate: Candidate, packing: str) -> N
     return NodeSettings(
         labels={
             **own_labels(template, capacity_type, stands_in),
-            **{key: drafted[key] for key in (labels.DEDICATED_GROUP, labels.GPU_REPLICAS) if key in drafted},
+            **{key: drafted[key] for key in _OURS if key in drafted},
             labels.PACKING: packing,
         },
         taints=taints_of(template),
