@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from stratos.planning.estimating.choice import choice_for
 from stratos.planning.packing.pack import Effort
+from stratos.planning.provisioning import plan_provisioning
 from stratos.planning.provisioning.asks import asks_of
-from stratos.planning.provisioning.strategies import choose_machines
-from stratos.testing.provisioning_builders import a_gpu, a_shop, a_template, a_type, a_waiting_pod
+from stratos.planning.provisioning.strategies import Shelf, choose_machines
+from stratos.testing.provisioning_builders import GROUND, a_gpu, a_look, a_shop, a_template, a_type, a_waiting_pod
 
 SHOP = a_shop(
     (a_type("m6a.xlarge", 4, 16), 0.173),
@@ -49,3 +51,25 @@ def test_an_annotation_and_a_selector_are_named_together_where_both_are_in_the_w
     (way,) = group.packing.unplaced[0].relaxations
     assert way.constraints == ("annotation instance-gpu-skus", "nodeSelector team=a")
     assert way.price_usd_per_hour == 0.173
+
+
+def test_a_plan_tells_ways_out_to_those_who_ask_for_them() -> None:
+    """People who look at a plan want them; the loop, for which pods wait, has no use for them."""
+    pod = a_waiting_pod("p", nodeSelector={"scheduling.cast.ai/node-template": "general", "team": "a"})
+    look = a_look(a_template(), waiting=[pod], shop=SHOP)
+
+    (told,) = plan_provisioning(look, effort=Effort.FAST, tells_ways_out=True).unplaced
+    (untold,) = plan_provisioning(look, effort=Effort.FAST).unplaced
+
+    assert [way.constraints for way in told.relaxations] == [("nodeSelector team=a",)]
+    assert untold.relaxations == ()
+
+
+def test_who_asks_why_nothing_fits_one_pod_is_told_of_several_constraints_at_once() -> None:
+    """Each of them alone changes nothing, so that nothing is said by trying them one by one."""
+    pod = a_waiting_pod("p", cpu="20", nodeSelector={"team": "a"})
+
+    choice = choice_for(asks_of(pod), Shelf(a_template(), SHOP, GROUND))
+
+    assert choice.best is None
+    assert [way.constraints for way in choice.ways_out] == [("nodeSelector team=a", "requests cpu 20 → at most 15.89")]

@@ -123,6 +123,6 @@ def _hint(choice: Choice) -> str:
     if choice.what_if:
         best = choice.what_if[0]
         return f"give up {best.constraint}: {best.instance_type} fits then, at ${best.price_usd_per_hour:.4f}/h"
-    if choice.too_small:
-        return f"ask for less: {choice.too_small[0].instance_type} {choice.too_small[0].reason}"
+    if choice.ways_out:
+        return f"it {choice.ways_out[0]}"
     return "more than one constraint stands in the way: start with those that rule out most types"

@@ -98,7 +98,7 @@ def plan_addition(
         waiting=(*look.waiting, *rest),
         cluster=replace(look.cluster, pods=(*look.cluster.pods, *bound)),
     )
-    plan = plan_provisioning(then)
+    plan = plan_provisioning(then, tells_ways_out=True)
     added = {pod.metadata.key for pod in rest}
     on_machines = {key for machine in plan.machines for key in machine.pods if key in added}
     on_coming = {key: name for key, name in plan.assignments.items() if key in added - on_machines}

@@ -15,11 +15,13 @@ from stratos.apis.nodetemplate import Constraints
 from stratos.base.quantity import format_amount
 from stratos.base.selectors import LabelSelector
 from stratos.planning.estimating.answer import RunnerUp
-from stratos.planning.packing.problem import Candidate
+from stratos.planning.packing.problem import Candidate, Relaxation
 from stratos.planning.provisioning.annotations import ANNOTATION_OF, NO_WISHES, Wishes
 from stratos.planning.provisioning.asks import PodAsks, fits
 from stratos.planning.provisioning.candidates import Candidates, by_price
 from stratos.planning.provisioning.strategies import Shelf
+from stratos.planning.provisioning.ways_out import ways_out_of
+from stratos.planning.scheduling.cluster import ClusterState
 from stratos.planning.scheduling.rules import reject_by_rules
 
 _RUNNERS_UP = 3
@@ -49,6 +51,7 @@ class Choice:
     runners_up: tuple[RunnerUp, ...] = ()
     too_small: tuple[RunnerUp, ...] = ()
     what_if: tuple[WhatIf, ...] = ()
+    ways_out: tuple[Relaxation, ...] = ()  # when nothing fits: the fewest of the pod's own constraints to give up
     notes: tuple[str, ...] = ()
 
 
@@ -65,6 +68,7 @@ def choice_for(asks: PodAsks, shelf: Shelf) -> Choice:
         runners_up=next_ones,
         too_small=nearly,
         what_if=tuple(_what_if(asks, shelf, best)),
+        ways_out=_ways_out(asks, shelf) if best is None else (),
         notes=candidates.notes,
     )
 
@@ -88,6 +92,13 @@ def _what_if(asks: PodAsks, shelf: Shelf, best: Candidate | None) -> Iterator[Wh
         saving = best.price_usd_per_hour - other.price_usd_per_hour if best is not None else None
         found.append(WhatIf(constraint, other.offering.instance_type, other.price_usd_per_hour, saving))
     yield from sorted(found, key=lambda each: (-(each.saving_usd_per_hour or 0.0), each.constraint))
+
+
+def _ways_out(asks: PodAsks, shelf: Shelf) -> tuple[Relaxation, ...]:
+    def offer(wishes: Wishes) -> Sequence[Candidate]:
+        return _candidates(replace(asks, wishes=wishes), shelf).all
+
+    return ways_out_of(asks, ClusterState(), offer)
 
 
 def _with_one_less(asks: PodAsks, shelf: Shelf) -> Iterator[tuple[str, PodAsks, Shelf]]:

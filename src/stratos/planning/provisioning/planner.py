@@ -8,6 +8,7 @@ disaster if the snapshot is old: machines that are counted twice are found empty
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from stratos.apis.nodeclaim import Decision
@@ -17,7 +18,7 @@ from stratos.base.errors import Invalid
 from stratos.base.words import counted
 from stratos.catalog.instance_type import CapacityType
 from stratos.planning.packing.pack import Effort
-from stratos.planning.packing.problem import Unplaced
+from stratos.planning.packing.problem import Relaxation, Unplaced
 from stratos.planning.provisioning.asks import PodAsks, asks_of
 from stratos.planning.provisioning.back_off import BackOffs, failures_of, gives_up_at
 from stratos.planning.provisioning.basket import Basket, Chosen, closed
@@ -31,7 +32,7 @@ from stratos.planning.provisioning.existing import Existing, existing_nodes
 from stratos.planning.provisioning.limits import Budget
 from stratos.planning.provisioning.plan import NewMachine, PodEvent, ProvisioningPlan
 from stratos.planning.provisioning.serving import Serving, can_serve, serving_order
-from stratos.planning.provisioning.strategies import Group, Shelf, fill
+from stratos.planning.provisioning.strategies import Group, Shelf, fill, tell_ways_out
 from stratos.planning.provisioning.validation import problems_of
 from stratos.planning.scheduling.daemons import compile_daemons
 from stratos.planning.scheduling.rejection import Rule
@@ -43,14 +44,20 @@ TOLD_FOR = timedelta(hours=1)
 """An event that says the same is not repeated for so long."""
 
 
-def plan_provisioning(look: ProvisioningSnapshot, *, effort: Effort = Effort.BEST) -> ProvisioningPlan:
-    """What to ask for, for all pods that wait in ``look``. The same for any order of what it holds."""
-    return _Planning(look, effort).plan()
+def plan_provisioning(
+    look: ProvisioningSnapshot, *, effort: Effort = Effort.BEST, tells_ways_out: bool = False
+) -> ProvisioningPlan:
+    """What to ask for, for all pods that wait in ``look``. The same for any order of what it holds.
+
+    ``tells_ways_out``: pods that are left over are told what they would have to give up, which takes a while.
+    """
+    return _Planning(look, effort, tells_ways_out=tells_ways_out).plan()
 
 
 class _Planning:
-    def __init__(self, look: ProvisioningSnapshot, effort: Effort) -> None:
+    def __init__(self, look: ProvisioningSnapshot, effort: Effort, *, tells_ways_out: bool) -> None:
         self._look = look
+        self._tells_ways_out = tells_ways_out
         self._effort = effort
         self._now = look.taken_at
         self._failures = failures_of(look.claims, look.templates, self._now)
@@ -168,6 +175,7 @@ class _Planning:
         groups: list[Group] = []
         left = {key: asks for key, asks in waiting.items() if self._served[key].templates}
         reasons: dict[str, list[Unplaced]] = {}
+        stuck: list[tuple[Group, Shelf]] = []
         for template in self._templates:
             name = template.metadata.name
             pods = [asks for key, asks in left.items() if name in self._served[key].templates]
@@ -184,12 +192,15 @@ class _Planning:
                 diversify(chosen, group.candidates, template.spec.constraints, families, budget)
                 groups.append(group)
                 missing = {each.pod: each for each in group.packing.unplaced}
+                if missing and self._tells_ways_out:
+                    stuck.append((group, shelf))
                 for asks in group.pods:
                     if asks.key in missing:
                         reasons.setdefault(asks.key, []).append(missing[asks.key])
                     else:
                         del left[asks.key]
-        return groups, [_all_reasons(reasons[key]) for key in sorted(left)]
+        ways = _ways_out(stuck, basket)
+        return groups, [replace(_all_reasons(reasons[key]), relaxations=ways.get(key, ())) for key in sorted(left)]
 
     def _spot_families(self, template: str, chosen: Sequence[Chosen], but: Sequence[Chosen]) -> list[str]:
         """Of the spot machines that the template has, and of those chosen before these."""
@@ -300,4 +311,14 @@ def _all_reasons(reasons: Sequence[Unplaced]) -> Unplaced:
     """What each template that was asked said, once."""
     last = reasons[-1]
     message = "; ".join(dict.fromkeys(each.message for each in reasons))
-    return Unplaced(last.pod, last.rule, message, last.relaxations)
+    return Unplaced(last.pod, last.rule, message)
+
+
+def _ways_out(stuck: Sequence[tuple[Group, Shelf]], basket: Basket) -> dict[str, tuple[Relaxation, ...]]:
+    """By pod, of the first template that has any."""
+    ways: dict[str, tuple[Relaxation, ...]] = {}
+    for group, shelf in stuck:
+        for each in tell_ways_out(group, basket, shelf).packing.unplaced:
+            if each.relaxations:
+                ways.setdefault(each.pod, each.relaxations)
+    return ways

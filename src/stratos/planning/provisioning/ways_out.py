@@ -34,6 +34,11 @@ def with_ways_out(
     return tuple(replace(each, relaxations=found[asked[each.pod]]) for each in unplaced)
 
 
+def ways_out_of(pod: PodAsks, state: ClusterState, offer: Offer) -> tuple[Relaxation, ...]:
+    """The same for one pod."""
+    return _ways_out([pod.requirements], pod.wishes, state, offer)[pod.requirements]
+
+
 def _ways_out(
     kinds: Sequence[PodRequirements], wishes: Wishes, state: ClusterState, offer: Offer
 ) -> dict[PodRequirements, tuple[Relaxation, ...]]:
