@@ -112,6 +112,20 @@ def test_bound_in_the_stated_order_every_pod_fits_where_it_was_planned(seed: int
     question.check(pack(question.problem(), effort=Effort.FAST))
 
 
+@settings(max_examples=15, deadline=None)
+@given(SEEDS)
+def test_the_improved_answer_keeps_the_rules_and_costs_no_more(seed: int) -> None:
+    """Patterns know little of pods on other machines; what they propose is asked of the rules like anything else."""
+    question = Question(seed, prefers=True)
+
+    best = pack(question.problem(), effort=Effort.BEST)
+
+    question.check(best)
+    first = pack(question.problem(), effort=Effort.FAST)
+    assert len(best.unplaced) < len(first.unplaced) or best.cost_usd_per_hour <= first.cost_usd_per_hour + 1e-9
+    assert best.lower_bound_usd_per_hour <= best.cost_usd_per_hour
+
+
 @settings(max_examples=60, deadline=None)
 @given(SEEDS)
 def test_every_pod_is_in_exactly_one_place(seed: int) -> None:

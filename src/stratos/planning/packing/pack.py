@@ -20,10 +20,12 @@ from stratos.planning.packing.problem import Packing, PackingProblem, PlannedMac
 from stratos.planning.packing.reasons import explain_left_over
 from stratos.planning.packing.settling import Settling
 from stratos.planning.packing.sites import Sites
-from stratos.planning.packing.stating import Stating, hardness
+from stratos.planning.packing.stating import Statement, Stating, hardness
 
 AMOUNTS, PATTERNS = "aggregate resources", "patterns"  # how a bound was proved
-MOST_WORK = 150_000  # classes × kinds × resources that patterns deal with in seconds
+GOOD_ENOUGH = 0.003  # a gap below which further work is not worth anybody's time
+MOST_SETTLINGS = 3  # then rules chase each other round, and what was bound last stands
+MOST_WORK = 2_000_000  # classes × kinds × resources; the question alone would take minutes to write down past that
 
 
 class Effort(StrEnum):
@@ -84,6 +86,18 @@ class _Packer:
         self._keys = topology_keys(requirements + there)
 
     def pack(self, effort: Effort, allowance_seconds: float) -> Packing:
+        first, stating = self._fill()
+        if not first.cost_usd_per_hour:
+            return self._answer(first, 0.0, "")
+        needs = stating.needs(first.places)
+        bound = aggregate_bound(needs.demand)
+        if effort is Effort.FAST or first.cost_usd_per_hour <= bound * (1 + GOOD_ENOUGH):
+            return self._answer(first, bound, AMOUNTS)
+        if hardness(needs.demand) > MOST_WORK:
+            return self._answer(first, bound, AMOUNTS, "this is the first answer: too many kinds of pods for patterns")
+        return self._improve(first, stating, needs, bound, allowance_seconds)
+
+    def _fill(self) -> tuple[_Attempt, Stating]:
         bins = self._empty_bins()
         domains = Domains(bins, self._keys)
         counting = Counting(bins, self._sites, domains, self._wanted, self._problem.namespace_labels)
@@ -94,39 +108,47 @@ class _Packer:
         pieces = [piece for _, rank in sorted(ranks.items()) for piece in in_order(rank, self._wanted)]
         left_over = filling.fill(pieces)
         shrink_machines(bins)
-        first = self._settle(bins, filling.places, left_over)
-        if not any(bins.is_machine(place.bin) for place in first.places):
-            return self._answer(first, 0.0, "")
         stating = Stating(bins, self._sites, domains, counting, self._wanted, len(self._scale.resources))
-        needs = stating.needs(first.places)
-        bound = aggregate_bound(needs.demand)
-        if effort is Effort.FAST:
-            return self._answer(first, bound, AMOUNTS)
-        if hardness(needs.demand) > MOST_WORK:
-            report = "a bound by amounts: there are too many kinds of pods and machines to prove one by patterns"
-            return self._answer(first, bound, AMOUNTS, report)
-        proved = solve_patterns(needs.demand, needs.start, allowance_seconds=allowance_seconds)
+        return self._settle(bins, filling.places, left_over), stating
+
+    def _improve(
+        self, first: _Attempt, stating: Stating, needs: Statement, bound: float, allowance_seconds: float
+    ) -> Packing:
+        """Ask what the pods need at least; where rules say more than that, ask again with the rules."""
+        splits = stating.splits(first.places)
+        share = allowance_seconds / 2 if splits else allowance_seconds
+        proved = found = solve_patterns(needs.demand, needs.start, allowance_seconds=share)
+        proof = PATTERNS if proved.lower_bound_usd_per_hour >= bound else AMOUNTS
         bound = max(bound, proved.lower_bound_usd_per_hour)
-        question, found = stating.question(first.places, shapes=proved.machines), proved
-        if not question.asks_the_same_as(needs):
+        question = needs
+        if splits:
+            question = stating.question(first.places, shapes=proved.machines)
+            if not question.start:
+                return self._answer(first, bound, proof)
             if hardness(question.demand) > MOST_WORK:
-                report = "rules about zones and hosts make the question too hard for patterns: this is the first answer"
-                return self._answer(first, bound, PATTERNS, report)
-            found = solve_patterns(question.demand, question.start, allowance_seconds=allowance_seconds)
+                report = "this is the first answer: rules about zones and hosts split the pods into too many kinds"
+                return self._answer(first, bound, proof, report)
+            found = solve_patterns(question.demand, question.start, allowance_seconds=share)
         fresh = self._empty_bins()
-        arranged = rearrange(first.places, bins, fresh, question, found.machines, self._wanted)
-        best = min(first, self._settle(fresh, arranged, first.left_over), key=lambda attempt: attempt.rank)
-        return self._answer(best, bound, PATTERNS)
+        arranged = rearrange(first.places, first.bins, fresh, question, found.machines, self._wanted)
+        improved = self._settle(fresh, arranged, first.left_over)
+        return self._answer(min(first, improved, key=lambda attempt: attempt.rank), bound, proof)
 
     def _empty_bins(self) -> Bins:
         lots = make_lots(self._problem.candidates, self._keys, self._scale, self._sites)
         return Bins(self._problem.existing, lots, self._scale, self._sites)
 
     def _settle(self, bins: Bins, places: Sequence[Place], left_over: Sequence[PodClass]) -> _Attempt:
-        settling = Settling(self._problem, bins, self._sites, self._scale)
-        refused = settling.bind(places)
-        still = settling.place_left_over([*left_over, *settling.release(refused, self._wanted)])
-        return _Attempt(settling, still)
+        """Bind all, and find places for the rest. A machine more may be one more domain, so then all is bound again."""
+        for _ in range(MOST_SETTLINGS):
+            settling = Settling(self._problem, bins, self._sites, self._scale)
+            refused = settling.bind(places)
+            machines = bins.size
+            left_over = settling.place_left_over([*left_over, *settling.release(refused, self._wanted)])
+            if bins.size == machines:
+                break
+            places = settling.places
+        return _Attempt(settling, list(left_over))
 
     def _answer(self, attempt: _Attempt, bound: float, proof: str, *report: str) -> Packing:
         assignments: dict[str, str] = {}

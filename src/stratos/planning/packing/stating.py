@@ -35,17 +35,6 @@ class Statement:
     members: tuple[tuple[int, ...], ...]  # for each class, its pods: indices of places, in their order
     kinds: tuple[tuple[int, int], ...]  # for each kind, lot and choice
 
-    def asks_the_same_as(self, other: Statement) -> bool:
-        one, two = self.demand, other.demand
-        return (
-            self.members == other.members
-            and self.kinds == other.kinds
-            and one.apart == two.apart
-            and np.array_equal(one.requests, two.requests)
-            and np.array_equal(one.most_per_machine, two.most_per_machine)
-            and np.array_equal(one.allowed, two.allowed)
-        )
-
 
 def hardness(demand: Demand) -> int:
     """How much there is to search through, once all that makes no difference is left out."""
@@ -89,18 +78,26 @@ class Stating:
         requests[:, self._amounts : self._rows] = 0  # volumes that pods share were counted twice
         return replace(statement, demand=replace(statement.demand, requests=requests))
 
+    def splits(self, places: Sequence[Place]) -> bool:
+        """Is there more to say about these pods than what they need?"""
+        bought = [place for place in places if self._bins.is_machine(place.bin)]
+        companies = {self._counting.company(place.version) for place in bought}
+        return (
+            self._rows > self._amounts
+            or any(company.keys for company in companies)
+            or any(place.version != place.requirements for place in bought)
+        )
+
     def question(self, places: Sequence[Place], *, shapes: Sequence[Machine]) -> Statement:
         """What an answer may look like that keeps the rules; those on machines that have to stay are left out.
 
-        Where rules split the classes, only kinds with the capacities of ``shapes``, or of what was bought, are asked
-        about: the mix without those rules is a good guide.
+        Only kinds with the capacities of ``shapes``, or of what was bought, are asked about: the mix without those
+        rules is a good guide.
         """
         staying = {place.bin for place in places if self._stays(place.version)}
         members = self._members(places, pinned=True, staying=staying)
         groups, pairs = self._kept_apart(list(members))
         statement = self._statement(places, members, [*groups, *self._spread_over_hosts(list(members))], pairs)
-        if statement.members == self.needs(places).members:
-            return statement
         return self._only_shapes(statement, shapes)
 
     def _only_shapes(self, statement: Statement, shapes: Sequence[Machine]) -> Statement:
