@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from stratos.apis import labels
 from stratos.apis.meta import is_condition_true
@@ -13,6 +13,7 @@ from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeState, Wanted
 from stratos.apis.nodetemplate import Disruption as Settings
 from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
+from stratos.base.duration import parse_duration_seconds
 from stratos.base.errors import Invalid
 from stratos.planning.pools.drain import workload_pods
 from stratos.planning.provisioning.draft import stands_in_for_spot
@@ -34,6 +35,11 @@ class TemplateMachine:
     @property
     def name(self) -> str:
         return self.claim.metadata.name
+
+    @property
+    def node_name(self) -> str:
+        """Empty while it has no node."""
+        return self.node.metadata.name if self.node is not None else ""
 
     @property
     def settings(self) -> Settings:
@@ -73,6 +79,22 @@ class TemplateMachine:
         return self.claim.status.ready_at
 
     @property
+    def expires_at(self) -> datetime | None:
+        ttl, launched = self.settings.node_ttl, self.claim.status.launched_at
+        if ttl is None or launched is None:
+            return None
+        return launched + timedelta(seconds=parse_duration_seconds(ttl))
+
+    @property
+    def not_before(self) -> datetime | None:
+        """Until when it is left alone, after a departure that was taken back."""
+        text = self.claim.metadata.annotations.get(labels.NOT_DISRUPTED_BEFORE, "")
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            return None
+
+    @property
     def price_usd_per_hour(self) -> float:
         paid = self.claim.status.price_usd_per_hour
         return (self.claim.spec.price_usd_per_hour if paid is None else paid) or 0.0
@@ -90,6 +112,12 @@ def machines_of(world: ProvisioningSnapshot) -> tuple[TemplateMachine, ...]:
         asked = _usage(node, here) if node is not None else 1.0
         found.append(TemplateMachine(claim, templates.get(claim.spec.template), node, here, asked))
     return tuple(found)
+
+
+def by_age(machine: TemplateMachine) -> tuple[bool, datetime | None, str]:
+    """The oldest first."""
+    launched = machine.claim.status.launched_at
+    return launched is None, launched, machine.name
 
 
 def _usage(node: Node, pods: Iterable[Pod]) -> float:

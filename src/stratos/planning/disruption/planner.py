@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
-from stratos.apis import labels
 from stratos.apis.meta import find_condition
 from stratos.apis.nodeclaim import ClaimCondition, NodeState
 from stratos.base.duration import format_duration, parse_duration_seconds
 from stratos.base.errors import Invalid
 from stratos.planning.disruption.departures import Departures
 from stratos.planning.disruption.drift import drift
-from stratos.planning.disruption.machines import TemplateMachine, machines_of
+from stratos.planning.disruption.machines import TemplateMachine, by_age, machines_of
 from stratos.planning.disruption.plan import Blocked, Disruption, DisruptionPlan, Reason
 from stratos.planning.disruption.pod_budgets import PodBudgets
 from stratos.planning.disruption.replacing import Leaving, Market, replace_machines
 from stratos.planning.disruption.room import Compile, Room
 from stratos.planning.disruption.savings import cheaper
 from stratos.planning.disruption.usage import (
+    expected_claims,
     is_little_used,
     marks,
     threshold,
@@ -55,7 +55,7 @@ class _Planner:
             if machine.claim.spec.departure is not None
             for name in machine.claim.spec.departure.replacements
         }
-        self._expected = _expected(look, self._machines)
+        self._expected = expected_claims(look.world.cluster.pods, self._machines)
         self._disruptions: list[Disruption] = []
         self._departures = Departures(self._machines, self._now)
         self._blocked: list[Blocked] = []
@@ -83,7 +83,7 @@ class _Planner:
             if machine.node is not None and (machine.claim.spec.departure is not None or not machine.stays)
         ]
         for machine in leaving:
-            self._room.close(_node_name(machine))
+            self._room.close(machine.node_name)
         for machine in leaving:
             departure = machine.claim.spec.departure
             promised = self._promised_by(departure.replacements) if departure is not None else set()
@@ -97,7 +97,7 @@ class _Planner:
 
     def _move(self, machine: TemplateMachine, promised: Collection[str]) -> None:
         pods = [pod for pod in machine.pods if pod.metadata.key not in promised]
-        self._room.move_off(_node_name(machine), pods)
+        self._room.move_off(machine.node_name, pods)
 
     # What is wrong with a machine
 
@@ -119,8 +119,8 @@ class _Planner:
 
     def _renew(self) -> None:
         """Expired machines one after another, the oldest first; drifted ones as budgets allow."""
-        for machine in sorted(self._idle_machines(), key=_age):
-            template, expires_at = machine.template, _expires_at(machine)
+        for machine in sorted(self._idle_machines(), key=by_age):
+            template, expires_at = machine.template, machine.expires_at
             if expires_at is not None and self._is_due(expires_at):
                 self._renew_one(machine, Reason.EXPIRED, f"it is older than nodeTTL {machine.settings.node_ttl}")
             elif template is not None and template.spec.disruption.replace_drifted:
@@ -129,7 +129,7 @@ class _Planner:
                     self._renew_one(machine, Reason.DRIFTED, changed)
 
     def _renew_one(self, machine: TemplateMachine, reason: Reason, message: str) -> None:
-        if self._room.expects(_node_name(machine)):
+        if self._room.expects(machine.node_name):
             return  # pods are on their way there: not now
         if reason is Reason.EXPIRED and self._departures.of(machine.claim.spec.template, reason):
             return  # one at a time, whatever the budgets would allow
@@ -161,7 +161,7 @@ class _Planner:
             since = self._unneeded(machine)
             if since is None or machine.pods or not self._may_save(machine, Reason.EMPTY):
                 continue
-            if self._room.expects(_node_name(machine)):
+            if self._room.expects(machine.node_name):
                 continue
             if not self._is_due(unneeded_until(machine, since)) or not self._is_allowed(machine, Reason.EMPTY):
                 continue
@@ -175,14 +175,14 @@ class _Planner:
             since = self._unneeded(machine)
             if since is None or not machine.pods or not self._may_save(machine, Reason.UNDERUTILIZED):
                 continue
-            if self._room.expects(_node_name(machine)):
+            if self._room.expects(machine.node_name):
                 continue
             if not self._is_due(unneeded_until(machine, since)) or not self._is_allowed(machine, Reason.UNDERUTILIZED):
                 continue
             overlapping = self._may_move(machine, Reason.UNDERUTILIZED)
             if overlapping is None:
                 continue
-            refused = self._room.move_off(_node_name(machine), machine.pods, overlapping=overlapping)
+            refused = self._room.move_off(machine.node_name, machine.pods, overlapping=overlapping)
             if refused is not None:
                 self._block(machine, Reason.UNDERUTILIZED, "room", refused.message)
                 continue
@@ -203,7 +203,7 @@ class _Planner:
             allowed = self._allowance(machines[0], Reason.CHEAPER)
             movable: dict[str, frozenset[str]] = {}
             for machine in machines:
-                if machine.pods and not self._room.expects(_node_name(machine)):
+                if machine.pods and not self._room.expects(machine.node_name):
                     overlapping = self._may_move(machine, None)
                     if overlapping is not None:
                         movable[machine.name] = overlapping
@@ -230,7 +230,7 @@ class _Planner:
                 or machine.name in self._expected
             ):
                 continue
-            if machine.in_service and machine.template is not None and self._is_due(_not_before(machine)):
+            if machine.in_service and machine.template is not None and self._is_due(machine.not_before):
                 yield machine
 
     def _unneeded(self, machine: TemplateMachine) -> datetime | None:
@@ -263,7 +263,7 @@ class _Planner:
         return None
 
     def _moves_elsewhere(self, machine: TemplateMachine, overlapping: frozenset[str]) -> bool:
-        return self._room.move_off(_node_name(machine), machine.pods, overlapping=overlapping) is None
+        return self._room.move_off(machine.node_name, machine.pods, overlapping=overlapping) is None
 
     def _is_due(self, moment: datetime | None) -> bool:
         if moment is None or self._now >= moment:
@@ -297,7 +297,7 @@ class _Planner:
         self._disruptions.append(disruption)
         self._departures.begin(disruption)
         for name in disruption.claims:
-            self._room.close(_node_name(self._by_name[name]))
+            self._room.close(self._by_name[name].node_name)
 
     def _begin_replacing(self, disruption: Disruption) -> None:
         self._begin(disruption)
@@ -307,46 +307,3 @@ class _Planner:
 
     def _block(self, machine: TemplateMachine, reason: Reason, by: str, message: str) -> None:
         self._blocked.append(Blocked(machine.name, reason, by, message))
-
-
-def _expected(look: DisruptionSnapshot, machines: tuple[TemplateMachine, ...]) -> frozenset[str]:
-    """The claims that a pod which is bound nowhere yet is on its way to."""
-    unbound = [
-        pod
-        for pod in look.world.cluster.pods
-        if not pod.spec.node_name and not pod.finished and pod.metadata.deletion_timestamp is None
-    ]
-    keys = {pod.metadata.key for pod in unbound}
-    nominated = {pod.status.nominated_node_name for pod in unbound if pod.status.nominated_node_name}
-    found = set()
-    for machine in machines:
-        decision = machine.claim.spec.decision
-        if (decision is not None and not keys.isdisjoint(decision.pods)) or (
-            machine.node is not None and machine.node.metadata.name in nominated
-        ):
-            found.add(machine.name)
-    return frozenset(found)
-
-
-def _node_name(machine: TemplateMachine) -> str:
-    return machine.node.metadata.name if machine.node is not None else ""
-
-
-def _expires_at(machine: TemplateMachine) -> datetime | None:
-    ttl, launched = machine.settings.node_ttl, machine.claim.status.launched_at
-    if ttl is None or launched is None:
-        return None
-    return launched + timedelta(seconds=parse_duration_seconds(ttl))
-
-
-def _age(machine: TemplateMachine) -> tuple[bool, datetime | None, str]:
-    launched = machine.claim.status.launched_at
-    return launched is None, launched, machine.name
-
-
-def _not_before(machine: TemplateMachine) -> datetime | None:
-    text = machine.claim.metadata.annotations.get(labels.NOT_DISRUPTED_BEFORE, "")
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None

@@ -74,3 +74,18 @@ def marks(machines: Iterable[TemplateMachine], expected: frozenset[str], now: da
         elif not unneeded and labels.UNNEEDED_SINCE in machine.claim.metadata.annotations:
             found.append(Mark(machine.name, None))
     return tuple(found)
+
+
+def expected_claims(pods: Iterable[Pod], machines: Iterable[TemplateMachine]) -> frozenset[str]:
+    """The claims that a pod which is bound nowhere yet is on its way to."""
+    unbound = [
+        pod for pod in pods if not pod.spec.node_name and not pod.finished and pod.metadata.deletion_timestamp is None
+    ]
+    keys = {pod.metadata.key for pod in unbound}
+    nominated = {pod.status.nominated_node_name for pod in unbound if pod.status.nominated_node_name}
+    found = set()
+    for machine in machines:
+        decision = machine.claim.spec.decision
+        if (decision is not None and not keys.isdisjoint(decision.pods)) or machine.node_name in nominated:
+            found.add(machine.name)
+    return frozenset(found)
