@@ -1,4 +1,4 @@
-"""Templates on a cluster: what GPUs on spot save, the default one, edits, and fewer nodes than a scheduler that spreads."""
+"""Templates on a cluster: their class, what GPUs on spot save, the default one, edits, and how few nodes they need."""
 
 from __future__ import annotations
 
@@ -11,16 +11,34 @@ import pytest
 from controllers.pool_stories import Story, tell
 from controllers.template_stories import add_deployment, add_template, pods, template, wait_running
 from rows.template_world import SPARING, add_job, add_pod, job_is_done, node_of, running, wait_no_machines
-from stratos.apis import labels
 from stratos.apis.nodetemplate import NODE_TEMPLATE
+from stratos.apis.simnodeclass import SIM_NODE_CLASS
 from stratos.base.errors import StratosError
 from stratos.catalog.instance_type import CapacityType
 
 EVERYWHERE = {"stratos.sh/template": "any"}
 
 
+def test_d06_what_the_class_configures_is_what_is_launched() -> None:
+    """Image, disk, tags and kubelet come from the class; the template chooses the type."""
+
+    async def plot(story: Story) -> None:
+        spec = {"diskSize": 40, "tags": {"team": "ml"}, "kubelet": {"maxPods": 17}, "zones": ["us-east-1c"]}
+        await story.client.create(SIM_NODE_CLASS, {"metadata": {"name": "own"}, "spec": spec})
+        await add_template(story, isDefault=True, nodeClassRef={"kind": "SimNodeClass", "name": "own"})
+        await add_pod(story, "web")
+        await story.wait_pod("Running", "web", 600)
+
+        (machine,) = story.machines()
+        assert (machine.zone, machine.tags["team"]) == ("us-east-1c", "ml")
+        assert story.cloud.disk(machine.id).size_gib == 40
+        assert (await node_of(story, "web")).status.capacity["pods"] == "17"
+
+    tell(plot)
+
+
 def test_d16_training_on_spot_gpus_saves_most_of_the_price() -> None:
-    """Up to nine tenths, says the founding text. A trace of three jobs; what is reported is what the cloud has billed."""
+    """Up to nine tenths, says the founding text. A trace of three jobs; what is reported is what was billed."""
 
     async def plot(story: Story) -> None:
         gpus = {"includeNames": ["V100", "V100-32"]}

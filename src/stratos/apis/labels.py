@@ -31,6 +31,7 @@ WARMUP_COMPLETED = "stratos.sh/warmup-completed"  # when the machine had been pr
 LAST_STARTED = "stratos.sh/last-started"  # when it was last started from standby
 SCALE_UP_STARTED = "stratos.sh/scale-up-started"  # the same, while the start is under way
 SCALE_DOWN_CANDIDATE_SINCE = "stratos.sh/scale-down-candidate-since"  # since when it has been empty; on its claim too
+INTERRUPTION_PREDICTED = "stratos.sh/interruption-predicted"  # "true", by whoever foresees it: spot is to be taken back
 CORDONED = "stratos.sh/cordoned"  # the cordon is Stratos' own; one without this is somebody else's, and stays
 
 # Taints of nodes

@@ -68,7 +68,7 @@ class Decision(Struct):
 class Departure(Struct):
     """That its machine is to go, written before anything is touched. What it says is carried out or taken back."""
 
-    reason: Annotated[str, described("Empty, Underutilized, Cheaper, Drifted, Expired or Unhealthy.")]
+    reason: Annotated[str, described("Empty, Underutilized, Cheaper, Drifted, Expired, Interruption or Unhealthy.")]
     message: Annotated[str, described("The reason in a sentence.")]
     at: Annotated[datetime, described("When it was decided.")]
     replacements: Annotated[tuple[str, ...], described("Claims whose machines have to be ready before.")] = ()

@@ -173,7 +173,7 @@ class DisruptionBudget(Struct):
         str, described("A number, or a percentage of the template's nodes.", pattern=r"^([0-9]+|[0-9]{1,2}%|100%)$")
     ]
     reasons: Annotated[
-        tuple[Literal["Empty", "Underutilized", "Cheaper", "Drifted", "Expired", "Unhealthy"], ...],
+        tuple[Literal["Empty", "Underutilized", "Cheaper", "Drifted", "Expired", "Interruption", "Unhealthy"], ...],
         described("What it is for. Unset: everything."),
     ] = ()
     schedule: Annotated[str | None, described("Cron, in UTC: when it begins to hold. Unset: always.")] = None

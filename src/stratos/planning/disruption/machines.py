@@ -15,6 +15,7 @@ from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
 from stratos.base.duration import parse_duration_seconds
 from stratos.base.errors import Invalid
+from stratos.catalog.instance_type import CapacityType
 from stratos.planning.pools.drain import workload_pods
 from stratos.planning.provisioning.draft import stands_in_for_spot
 from stratos.planning.provisioning.strategies import OPTIMAL
@@ -84,6 +85,14 @@ class TemplateMachine:
         if ttl is None or launched is None:
             return None
         return launched + timedelta(seconds=parse_duration_seconds(ttl))
+
+    @property
+    def is_about_to_be_interrupted(self) -> bool:
+        """Somebody predicts it, and the template heeds predictions."""
+        if self.node is None or self.template is None or self.claim.spec.capacity_type != CapacityType.SPOT:
+            return False
+        heeded = self.template.spec.constraints.spot_interruption_predictions_enabled
+        return heeded and self.node.metadata.annotations.get(labels.INTERRUPTION_PREDICTED) == "true"
 
     @property
     def not_before(self) -> datetime | None:

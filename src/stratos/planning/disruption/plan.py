@@ -13,6 +13,7 @@ class Reason(StrEnum):
     """Why a machine goes although it works. The words that budgets of a NodeTemplate know."""
 
     UNHEALTHY = "Unhealthy"
+    INTERRUPTION = "Interruption"
     EXPIRED = "Expired"
     DRIFTED = "Drifted"
     EMPTY = "Empty"

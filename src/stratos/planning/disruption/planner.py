@@ -118,10 +118,12 @@ class _Planner:
                     self._begin(self._without_replacement(machine, Reason.UNHEALTHY, message))
 
     def _renew(self) -> None:
-        """Expired machines one after another, the oldest first; drifted ones as budgets allow."""
+        """Before the cloud takes them; expired ones one by one, the oldest first; drifted ones as budgets allow."""
         for machine in sorted(self._idle_machines(), key=by_age):
             template, expires_at = machine.template, machine.expires_at
-            if expires_at is not None and self._is_due(expires_at):
+            if machine.is_about_to_be_interrupted:
+                self._renew_one(machine, Reason.INTERRUPTION, "it is predicted that the cloud will take it back")
+            elif expires_at is not None and self._is_due(expires_at):
                 self._renew_one(machine, Reason.EXPIRED, f"it is older than nodeTTL {machine.settings.node_ttl}")
             elif template is not None and template.spec.disruption.replace_drifted:
                 changed = drift(machine, template, self._market.allowed(template))
