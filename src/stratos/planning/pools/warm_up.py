@@ -9,7 +9,7 @@ from stratos.apis.meta import find_condition, is_condition_true
 from stratos.apis.nodeclaim import ClaimCondition, NodeState, Wanted
 from stratos.apis.nodepool import NodePoolSpec
 from stratos.base.duration import format_duration, parse_duration_seconds
-from stratos.planning.pools.draft import UP, Draft
+from stratos.planning.pools.draft import ASLEEP, UP, Draft
 from stratos.planning.pools.endings import end, now_standby, stop
 from stratos.planning.pools.nodes import STANDBY_TAINT, Role, has_taint, is_network_up, is_node_ready
 from stratos.planning.pools.rooms import settled_node
@@ -25,6 +25,8 @@ def prepare(draft: Draft) -> MachinePlan:
     deadline = started + timedelta(seconds=timeout)
     if draft.is_gone:
         return _fail_warm_up(draft, "terminated", "WarmupFailed", "the cloud ended its machine")
+    if draft.claim.spec.template and draft.seen in ASLEEP:  # nothing of a template stands by
+        return _fail_warm_up(draft, "stopped_outside", "WarmupFailed", "somebody else stopped its machine")
     if draft.look.node is None:
         if draft.seen is MachineState.STOPPED:
             return _fail_warm_up(draft, "node_never_registered", "WarmupFailed", "it stopped before its node joined")
@@ -100,8 +102,7 @@ def _complete_warm_up(draft: Draft, mode: str, message: str) -> MachinePlan:
 
 def _leave_warm_up(draft: Draft) -> MachinePlan:
     """Prepared: stop it, unless pods wait for it already."""
-    closed = draft.look.node is not None and has_taint(draft.look.node, STANDBY_TAINT)
-    if draft.claim.wish is Wanted.RUNNING and draft.seen in UP and not closed and not draft.look.turns_itself_off:
+    if draft.claim.spec.template or (draft.claim.wish is Wanted.RUNNING and _is_still_open(draft)):
         draft.do(Tell("WarmupCompleted", f"{draft.name} is prepared and goes into service at once"))
         draft.move(
             NodeState.STANDBY,
@@ -119,6 +120,12 @@ def _leave_warm_up(draft: Draft) -> MachinePlan:
         return now_standby(draft)
     warmed_up = find_condition(draft.status.conditions, ClaimCondition.WARMED_UP)
     return stop(draft, force=warmed_up is not None and warmed_up.reason == "timeout")
+
+
+def _is_still_open(draft: Draft) -> bool:
+    """Not on its way to standby: once it is closed it stops first, and is woken then."""
+    closed = draft.look.node is not None and has_taint(draft.look.node, STANDBY_TAINT)
+    return draft.seen in UP and not closed and not draft.look.turns_itself_off
 
 
 def _fail_warm_up(draft: Draft, reason: str, event: str, message: str) -> MachinePlan:
