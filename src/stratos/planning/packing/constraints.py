@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from stratos.apis.node import Taint
 from stratos.apis.pod import Toleration
+from stratos.base.quantity import format_amount
 from stratos.base.selectors import LabelSelector, Requirement
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.rejection import Rule
@@ -57,6 +58,26 @@ def is_out_of_the_question(rules: NodeRules, node: NodeDescription) -> bool:
         taint.effect in REPELLING_EFFECTS and _is_of_the_moment(taint) and not tolerates(rules.tolerations, taint)
         for taint in node.taints
     )
+
+
+def cut_in_words(resource: str, asked: int, left: int) -> str:
+    """Of a request of which only so much may be left."""
+    at_most = f"at most {_words(resource, left)}" if left > 0 else "none"
+    return f"requests {resource} {_words(resource, asked)} → {at_most}"
+
+
+def _words(resource: str, amount: int) -> str:
+    """As people write it, and never more than it is."""
+    match resource:
+        case "cpu":
+            return f"{amount / 1000:g}"
+        case "memory" | "ephemeral-storage" if amount >= _MIB:
+            return f"{amount // _MIB / 1024:.6g}Gi" if amount >= 1024 * _MIB else f"{amount // _MIB}Mi"
+        case _:
+            return format_amount(resource, amount)
+
+
+_MIB = 1024 * 1024
 
 
 def _selector(stated: Requirement) -> Constraint:

@@ -14,21 +14,21 @@ from itertools import combinations
 
 import numpy as np
 
-from stratos.base.quantity import format_amount
-from stratos.planning.packing.constraints import Constraint, constraints_of, is_out_of_the_question
+from stratos.planning.packing.constraints import Constraint, constraints_of, cut_in_words, is_out_of_the_question
 from stratos.planning.packing.counting import topology_keys
 from stratos.planning.packing.problem import Candidate, ExistingNode, Packing, PackingProblem, Relaxation
 from stratos.planning.packing.settling import machine_node
 from stratos.planning.packing.sites import Sites
 from stratos.planning.scheduling.cluster import ClusterState
 from stratos.planning.scheduling.nodes import NodeDescription
-from stratos.planning.scheduling.placement import PlacedPod
+from stratos.planning.scheduling.placement import NodeState, PlacedPod
 from stratos.planning.scheduling.rejection import EXISTING_ANTI_AFFINITY, Rejection
 from stratos.planning.scheduling.requirements import AffinityTerm, PodRequirements
 
 MOST_CONSTRAINTS = 3  # what takes more than that is another pod
 MOST_WAYS = 3  # that are told
 
+_PLACES_TRIED = 50  # with the same hurdles, for sets that are as small as the smallest known
 _NEW = "new/machine"  # a slash: no node that is there is called so
 
 
@@ -103,7 +103,7 @@ class _Way:
     def told(self, requirements: PodRequirements) -> Relaxation:
         asked = dict(requirements.requests)
         words = [constraint.words for constraint in self.constraints]
-        words += [_cut_words(resource, asked[resource], left) for resource, left in self.cuts]
+        words += [cut_in_words(resource, asked[resource], left) for resource, left in self.cuts]
         offering = self.candidate.offering if self.candidate is not None else None
         return Relaxation(tuple(words), offering, self.price, self.kept)
 
@@ -129,6 +129,12 @@ class WaysOut:
         self._resources = tuple(sorted({resource for each in kinds for resource, _ in each.requests}))
         free = [self._free(place) for place in self._places]
         self._room = np.array(free, dtype=np.int64).reshape(len(free), len(self._resources))
+        self._apart: dict[PodRequirements, list[NodeState]] = {}  # where those are that keep away from others
+        for node in state.nodes.values():
+            for pod in node.pods.values():
+                if pod.requirements.anti_affinity:
+                    self._apart.setdefault(pod.requirements, []).append(node)
+        self._memory: dict[tuple[PodRequirements, tuple[Constraint, ...]], PodRequirements] = {}
         self._taints = tuple({taint: None for node in self._sites.nodes for taint in node.taints})
 
     def _free(self, place: _Place) -> list[int]:
@@ -151,9 +157,13 @@ class WaysOut:
                 if place.appearance in seen:
                     continue  # the same, and not as good
                 seen.add(place.appearance)
+                # Past the first few only what is smaller is of interest: other sets of that size are rare.
+                most = fewest - size - (len(seen) > _PLACES_TRIED and bool(found))
+                if most < 0:
+                    break
                 cuts = tuple((name, int(self._room[index, self._resources.index(name)])) for name in resources)
                 others = [each for each in constraints if each not in known]
-                more = self._remaining(_relaxed(requirements, known, cuts), kin, others, place, fewest - size)
+                more = self._remaining(_relaxed(requirements, known, cuts), kin, others, place, most)
                 if more is None:
                     continue
                 way = _Way((*known, *more), cuts, kept, place.candidate)
@@ -213,11 +223,9 @@ class WaysOut:
     def _kin(self, requirements: PodRequirements) -> _Kin:
         """Who gives up a rule gives it up for all of its kind: those that are placed keep it off no more, either."""
         places = Counter[tuple[AffinityTerm, str | None]]()
-        if requirements.anti_affinity:
-            for node in self._state.nodes.values():
-                number = sum(pod.requirements == requirements for pod in node.pods.values())
-                for term in requirements.anti_affinity if number else ():
-                    places[term, node.labels.get(term.topology_key)] += number
+        for node in self._apart.get(requirements, ()):
+            for term in requirements.anti_affinity:
+                places[term, node.labels.get(term.topology_key)] += 1
         return _Kin(requirements.anti_affinity, places)
 
     def _remaining(
@@ -244,15 +252,21 @@ class WaysOut:
                     some
                     for size in range(1, most - len(given_up) + 1)
                     for some in combinations(concerned, size)
-                    if self._gets_past(rejection, _relaxed(pod, some), kin, node)
+                    if self._gets_past(rejection, self._without(pod, some), kin, node)
                 ),
                 None,
             )
             if step is None:
                 return None
             given_up += step
-            pod = _relaxed(pod, step)
+            pod = self._without(pod, step)
         return given_up
+
+    def _without(self, pod: PodRequirements, some: tuple[Constraint, ...]) -> PodRequirements:
+        known = self._memory.get((pod, some))  # asked again for every place
+        if known is None:
+            known = self._memory[pod, some] = _relaxed(pod, some)
+        return known
 
     def _gets_past(self, rejection: Rejection, pod: PodRequirements, kin: _Kin, node: str) -> bool:
         now = self._rejection(pod, kin, node)
@@ -292,25 +306,6 @@ def _relaxed(
         return pod
     requests = {**dict(pod.requests), **dict(cuts)}
     return replace(pod, requests=tuple((name, amount) for name, amount in requests.items() if amount > 0))
-
-
-def _cut_words(resource: str, asked: int, left: int) -> str:
-    at_most = f"at most {_words(resource, left)}" if left > 0 else "none"
-    return f"requests {resource} {_words(resource, asked)} → {at_most}"
-
-
-def _words(resource: str, amount: int) -> str:
-    """As people write it, and never more than it is."""
-    match resource:
-        case "cpu":
-            return f"{amount / 1000:g}"
-        case "memory" | "ephemeral-storage" if amount >= _MIB:
-            return f"{amount // _MIB / 1024:.6g}Gi" if amount >= 1024 * _MIB else f"{amount // _MIB}Mi"
-        case _:
-            return format_amount(resource, amount)
-
-
-_MIB = 1024 * 1024
 
 
 def _cheapest_first(candidate: Candidate) -> tuple[float, str, str, str, str]:
