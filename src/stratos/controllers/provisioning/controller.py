@@ -47,7 +47,7 @@ PAUSE_SECONDS = 0.03
 LONGEST_WAIT_SECONDS = 1.0
 """A plan waits until no pod has come for a pause, so that those who came together are packed together; never long."""
 
-_TRIED_AT_ONCE = 4
+_ROUNDS_AT_ONCE = 4
 _PATIENCE = Backoff(first_seconds=0.25, max_seconds=30.0)
 """The first offerings that fail cost no time; but where nothing is to be had, not all thousand are tried in a row."""
 
@@ -131,7 +131,7 @@ class _Provisioning:
         self._clock = clock
         self._metrics = metrics
         self._last_came_at = float("-inf")
-        self._failures = 0  # in a row, of any offering
+        self._futile_rounds = 0  # plans in a row since anything was launched, each after offerings that failed
 
     # What brings it up
 
@@ -156,15 +156,14 @@ class _Provisioning:
             claim, old = event.object, event.old
             if not claim.spec.template:
                 return
-            if event.change is Change.DELETED:
-                controller.enqueue(_ALL, LONGEST_WAIT_SECONDS)
-            elif _has_failed(claim):
+            if _has_failed(claim):
                 if old is None or not _has_failed(old):
-                    self._failures += 1
-                    more = self._failures - _TRIED_AT_ONCE
+                    more = self._futile_rounds - _ROUNDS_AT_ONCE
                     controller.enqueue(_ALL, _PATIENCE.seconds(more) if more > 0 else 0.0)
+            elif event.change is Change.DELETED:
+                controller.enqueue(_ALL, LONGEST_WAIT_SECONDS)
             elif _is_launched(claim) and (old is None or not _is_launched(old)):
-                self._failures = 0
+                self._futile_rounds = 0
             elif claim.status.ready_at is not None and (old is None or old.status.ready_at != claim.status.ready_at):
                 controller.enqueue(_ALL, SETTLING.total_seconds())  # what still waits then was not bound there
 
@@ -193,6 +192,7 @@ class _Provisioning:
         started = self._clock.monotonic()
         look = self._seen.look()
         plan = await self._planner(look)
+        self._futile_rounds += bool(plan.failed_claims)
         await self._carry_out(look, plan)
         self._metrics.planned(plan, self._clock.monotonic() - started)
         due = [*_settling(look), *([plan.look_again_at] if plan.look_again_at is not None else [])]
