@@ -44,6 +44,7 @@ SETS = {
     "smooth-32": BenchSet(2_000, 500, most_vcpu=32),
     "heavy-32": BenchSet(2_000, 500, most_vcpu=32, memory_heavy=True),
     "smooth-16": BenchSet(2_000, 500, most_vcpu=16),
+    "smooth-8": BenchSet(2_000, 500, most_vcpu=8),
     "smooth-4": BenchSet(600, 60, most_vcpu=4),
     "distinct": BenchSet(4_500, 4_500),
     "many": BenchSet(20_000, 200),

@@ -57,6 +57,24 @@ def one_by_one(
     return chosen
 
 
+def in_turns(
+    shelf: Shelf, knapsacks: Knapsacks, values: Values, waiting: Counts, stock: NDArray[np.int64], *, turns: int
+) -> list[list[Pattern]]:
+    """One by one, several times: pods that ended on a machine that wastes room are worth more the next time."""
+    price = shelf.demand.price_usd_per_hour
+    answers: list[list[Pattern]] = []
+    while len(answers) < turns and knapsacks.effort.has_left():
+        answer = one_by_one(shelf, knapsacks, values, waiting, stock)
+        if answer is None:
+            break
+        answers.append(answer)
+        paid = np.zeros(len(values))  # by class: for its pods, as multiples of what they are worth
+        for machine in answer:
+            paid += machine.counts * price[machine.kind] / max(float(values @ machine.counts), TINY)
+        values = values * (1 + paid / np.maximum(waiting, 1)) / 2
+    return answers
+
+
 def _best_filling(
     shelf: Shelf, knapsacks: Knapsacks, values: Values, waiting: Counts, stock: NDArray[np.int64]
 ) -> Pattern | None:

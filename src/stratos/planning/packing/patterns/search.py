@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from stratos.planning.packing.patterns.blend import blend_of
-from stratos.planning.packing.patterns.construct import follow_blend
+from stratos.planning.packing.patterns.construct import follow_blend, in_turns
 from stratos.planning.packing.patterns.core import core_of, only
 from stratos.planning.packing.patterns.effort import Effort
 from stratos.planning.packing.patterns.generation import Generated, bound_of, deepen, generate
 from stratos.planning.packing.patterns.knapsack import Knapsacks
-from stratos.planning.packing.patterns.master import WholeSolution
+from stratos.planning.packing.patterns.master import Master, WholeSolution
 from stratos.planning.packing.patterns.repair import repair
 from stratos.planning.packing.patterns.rounding import round_to_machines
 from stratos.planning.packing.patterns.shelf import Pattern, Shelf
@@ -20,7 +20,9 @@ SETTLED_AT_ONCE = (0.5, 0.3, 0.4, 0.6)  # where one way to round ends badly, ano
 LEFT_UNUSED = 0.15  # of the effort: too little to round once more
 FEW_PODS_A_MACHINE = 6.0  # then the fast fillings and their bound are far off, and exact ones …
 FEW_CLASSES = 150  # … of so few classes take little time
-FEW_MACHINES = 12  # then one machine more or less is far from the fractional mix: let the integer program choose
+FEW_MACHINES = 12  # then one machine more or less is far from the fractional mix: let the integer program choose …
+MOST_NODES = 1  # the root: there it finds nearly all it ever finds
+TURNS = 20  # … among what many ways of filling machines come to
 
 
 def search(shelf: Shelf, start: list[Pattern], effort: Effort, *, time_limit_seconds: float) -> WholeSolution:
@@ -74,17 +76,41 @@ def _search_core(
         generated = deepen(shelf, knapsacks, generated, waiting, stock, good_enough=GOOD_ENOUGH)
     enough = generated.bound_usd_per_hour * (1 + GOOD_ENOUGH)
     best = None if followed is None else repair(shelf, followed)
+    seen: list[Pattern] = []
     for share in SETTLED_AT_ONCE:
         if best is not None and (shelf.cost(best) <= enough or not effort.has_left(LEFT_UNUSED)):
             break
         rounded = round_to_machines(shelf, knapsacks, generated, waiting, stock, settled_at_once=share)
-        answers = [best, None if rounded is None else repair(shelf, rounded)]
-        best = min((answer for answer in answers if answer is not None), key=shelf.cost, default=None)
+        if rounded is not None:
+            repaired = repair(shelf, rounded)
+            seen.extend(repaired)
+            best = repaired if best is None else min(best, repaired, key=shelf.cost)
     if best is None:
         return None
-    if shelf.cost(best) > enough and len(best) <= FEW_MACHINES:
-        whole = generated.master.solve_whole(
-            best, most_nodes=500, relative_gap=GOOD_ENOUGH, time_limit_seconds=time_limit_seconds
-        )
-        best = min(best, repair(shelf, whole.patterns), key=shelf.cost)
+    if shelf.cost(best) > enough and len(best) <= FEW_MACHINES and len(waiting) <= FEW_CLASSES:
+        turns = in_turns(shelf, knapsacks, generated.values, waiting, stock, turns=TURNS)
+        best = min([best, *(repair(shelf, answer) for answer in turns)], key=shelf.cost)
+        seen.extend(pattern for answer in turns for pattern in answer)
+        best = _recombined(shelf, generated, seen, best, time_limit_seconds)
     return best, generated
+
+
+def _recombined(
+    shelf: Shelf, generated: Generated, seen: list[Pattern], best: list[Pattern], time_limit_seconds: float
+) -> list[Pattern]:
+    """Let the integer program choose among all patterns known, no matter which way they were found.
+
+    A machine that wastes more than the best answer still has to lose is in no better one.
+    """
+    price, values = shelf.demand.price_usd_per_hour, generated.solution.values
+    to_lose = shelf.cost(best) - generated.solution.cost_usd_per_hour
+    master = Master(shelf, shelf.demand.pods, shelf.demand.limit)
+    master.add(
+        pattern
+        for pattern in [*generated.master.patterns, *seen]
+        if price[pattern.kind] - float(values @ pattern.counts) <= to_lose
+    )
+    whole = master.solve_whole(
+        best, most_nodes=MOST_NODES, relative_gap=GOOD_ENOUGH, time_limit_seconds=time_limit_seconds
+    )
+    return min(best, repair(shelf, whole.patterns), key=shelf.cost)
