@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stratos.apis.meta import ObjectMeta
-from stratos.apis.nodeclaim import NodeClaim, NodeClaimSpec, Wanted
+from stratos.apis.meta import Condition, ObjectMeta
+from stratos.apis.nodeclaim import ClaimCondition, NodeClaim, NodeClaimSpec, Wanted
 from stratos.apis.nodepool import NodeClassRef
 from stratos.planning.provisioning.admission import over_limit
 from stratos.planning.provisioning.limits import ClusterLimits
@@ -117,3 +118,14 @@ def test_a_launch_that_has_begun_is_not_judged_again(limits: ClusterLimits) -> N
 
     assert over_limit(claims[1], claims, templates, SHOP, limits=limits, begun={"claim-2"}) == ""
     assert over_limit(claims[0], claims, templates, SHOP, limits=limits, begun={"claim-2"}) != ""
+
+
+def test_a_launch_that_was_noted_counts_after_a_crash() -> None:
+    """Whoever comes next knows nothing but the ledger, and the machine may be there."""
+    templates = (a_template("one", limits={"nodes": 1}),)
+    noted = Condition(type=ClaimCondition.LAUNCHED, status="Unknown", reason="Launching")
+    second = a_claim(2, seconds=1)
+    asked_for = msgspec.structs.replace(second, status=msgspec.structs.replace(second.status, conditions=(noted,)))
+
+    assert over_limit(a_claim(1), [a_claim(1), asked_for], templates, SHOP, limits=FREE) != ""
+    assert over_limit(asked_for, [a_claim(1), asked_for], templates, SHOP, limits=FREE) == ""

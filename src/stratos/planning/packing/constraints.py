@@ -70,9 +70,10 @@ def _words(resource: str, amount: int) -> str:
     """As people write it, and never more than it is."""
     match resource:
         case "cpu":
-            return f"{amount / 1000:g}"
+            return f"{amount / 1000:.12g}"
         case "memory" | "ephemeral-storage" if amount >= _MIB:
-            return f"{amount // _MIB / 1024:.6g}Gi" if amount >= 1024 * _MIB else f"{amount // _MIB}Mi"
+            hundredths = amount * 100 // 2**30
+            return f"{hundredths / 100:.12g}Gi" if hundredths >= 100 else f"{amount // _MIB}Mi"
         case _:
             return format_amount(resource, amount)
 
