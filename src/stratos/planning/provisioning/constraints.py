@@ -89,9 +89,10 @@ class TypeSieve:
 
     def _by_gpu(self, type_: InstanceType) -> str:
         wanted, gpu = self._constraints.gpu, type_.gpu
+        if self._constraints.is_gpu_only and (gpu is None or gpu.is_fractional):
+            return "constraints.isGpuOnly"  # a share of a GPU serves no pod that asks for one
         if gpu is None:
-            asks = wanted.manufacturers or wanted.include_names or wanted.min_count
-            return "constraints.isGpuOnly" if self._constraints.is_gpu_only else "constraints.gpu" if asks else ""
+            return "constraints.gpu" if wanted.manufacturers or wanted.include_names or wanted.min_count else ""
         if self._makers and gpu.manufacturer.casefold() not in self._makers:
             return "constraints.gpu.manufacturers"
         if wanted.include_names and not any(is_gpu_named(gpu, name) for name in wanted.include_names):
