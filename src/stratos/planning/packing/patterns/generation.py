@@ -80,8 +80,10 @@ def generate(
                 break
         else:
             break
-        solution = master.solve()
-        assert solution is not None, "more patterns cover what fewer did"
+        better = master.solve()
+        if better is None:  # more patterns cover what fewer did: the solver lost its footing
+            break
+        solution = better
         costs.append(solution.cost_usd_per_hour)
     return Generated(master, solution, best, bound)
 
@@ -117,7 +119,8 @@ def deepen(
         if not master.add([*found, *_family(shelf, knapsacks, asked, cost, waiting)]):
             break
         better = master.solve()
-        assert better is not None, "more patterns cover what fewer did"
+        if better is None:
+            break
         solution = better
     return Generated(master, solution, best, bound)
 

@@ -98,7 +98,8 @@ def _clipped(shelf: Shelf, generated: Generated, waiting: Counts) -> list[Patter
     """The patterns as far as they can still be filled; the ones in use always, others only when that is nearly all."""
     kept = []
     price = shelf.demand.price_usd_per_hour
-    for pattern, amount in zip(generated.master.patterns, generated.solution.amounts.tolist(), strict=True):
+    # Patterns that came after the solution are not in use, and not looked at.
+    for pattern, amount in zip(generated.master.patterns, generated.solution.amounts.tolist(), strict=False):
         counts = np.minimum(pattern.counts, waiting)
         if counts.any() and (amount > 0 or float(generated.values @ counts) >= WORTH_KEEPING * price[pattern.kind]):
             kept.append(Pattern(pattern.kind, counts))
