@@ -27,3 +27,4 @@ class ClusterSnapshot:
     volume_claims: Mapping[str, PersistentVolumeClaim] = field(default_factory=dict)  # by namespace/name
     volumes: Mapping[str, PersistentVolume] = field(default_factory=dict)
     storage_classes: Mapping[str, StorageClass] = field(default_factory=dict)
+    attach_limits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # node → driver → volumes

@@ -27,7 +27,7 @@ _RULES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("", ("events",), (*_READ, "create", "patch")),
     ("events.k8s.io", ("events",), ("create", "patch")),
     ("", ("persistentvolumes", "persistentvolumeclaims"), _READ),
-    ("storage.k8s.io", ("storageclasses",), _READ),
+    ("storage.k8s.io", ("storageclasses", "csinodes"), _READ),
     ("apps", ("daemonsets", "statefulsets"), _READ),
     ("apps", ("deployments", "replicasets"), (*_READ, "patch")),  # one more pod, before one has to move
     ("batch", ("jobs", "cronjobs"), _READ),

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from stratos.apis import labels
 from stratos.apis.deployment import DEPLOYMENT, Deployment
 from stratos.apis.meta import is_condition_true
-from stratos.apis.persistentvolume import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 from stratos.apis.pod import POD, Pod
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from stratos.apis.replicaset import REPLICA_SET, ReplicaSet
 from stratos.apis.statefulset import STATEFUL_SET, StatefulSet
-from stratos.apis.storageclass import STORAGE_CLASS
 from stratos.kube.controller import Manager
-from stratos.planning.disruption.room import compiler
+from stratos.planning.scheduling.compiling import compiler
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
 from stratos.snapshot.disruption import DisruptionSnapshot, Workload
 from stratos.snapshot.provisioning import ProvisioningSnapshot
@@ -35,28 +32,14 @@ class Lookout:
         self.replica_sets = manager.cache(REPLICA_SET, indexes={_BY_CONTROLLER: _controllers, _BY_UID: _uids})
         self.stateful_sets = manager.cache(STATEFUL_SET)
         self.budgets = manager.cache(POD_DISRUPTION_BUDGET)
-        self._volume_claims = manager.cache(PERSISTENT_VOLUME_CLAIM)
-        self._volumes = manager.cache(PERSISTENT_VOLUME)
-        self._storage_classes = manager.cache(STORAGE_CLASS)
         self._compiled: dict[str, tuple[Pod, PodRequirements]] = {}
 
     def look(self) -> DisruptionSnapshot:
-        world = self._world()
-        cluster = replace(
-            world.cluster,
-            volume_claims={claim.metadata.key: claim for claim in self._volume_claims},
-            volumes={volume.metadata.name: volume for volume in self._volumes},
-            storage_classes={each.metadata.name: each for each in self._storage_classes},
-        )
-        return DisruptionSnapshot(
-            world=replace(world, cluster=cluster),
-            workloads=dict(self._workloads()),
-            budgets=self.budgets.list(),
-        )
+        return DisruptionSnapshot(world=self._world(), workloads=dict(self._workloads()), budgets=self.budgets.list())
 
     def compile_for(self, look: DisruptionSnapshot) -> Callable[[Pod], PodRequirements]:
         """What pods ask for, remembered from look to look: most of them are the same all day."""
-        with_volumes = compiler(look.world)
+        with_volumes = compiler(look.world.cluster)
         present = {pod.metadata.uid for pod in look.world.cluster.pods}
         self._compiled = {uid: known for uid, known in self._compiled.items() if uid in present}
 

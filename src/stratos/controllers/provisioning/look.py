@@ -14,8 +14,10 @@ from stratos.apis.node import NODE
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
 from stratos.apis.nodeclasses import NODE_CLASS_KINDS, NodeClass
 from stratos.apis.nodetemplate import NODE_TEMPLATE, NodeTemplate
+from stratos.apis.persistentvolume import CSI_NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 from stratos.apis.pod import POD, Pod
 from stratos.apis.simnodeclass import SimNodeClass
+from stratos.apis.storageclass import STORAGE_CLASS
 from stratos.base.clock import Clock
 from stratos.kube.cache import Cache
 from stratos.kube.controller import Manager
@@ -24,6 +26,7 @@ from stratos.planning.provisioning.estimates import REASON as ESTIMATE
 from stratos.planning.provisioning.limits import ClusterLimits
 from stratos.planning.provisioning.planner import WARNING
 from stratos.planning.scheduling.daemons import Daemons, compile_daemons
+from stratos.planning.scheduling.volumes import attach_limits
 from stratos.providers.contract import NodeClassPart, Provider
 from stratos.snapshot.cluster import ClusterSnapshot
 from stratos.snapshot.provisioning import LaunchGround, ProvisioningSnapshot, Told
@@ -74,6 +77,10 @@ class Lookout:
         }
         self.daemon_sets = manager.cache(DAEMON_SET)
         self._namespaces = manager.cache(NAMESPACE)
+        self._volume_claims = manager.cache(PERSISTENT_VOLUME_CLAIM)
+        self._volumes = manager.cache(PERSISTENT_VOLUME)
+        self._storage_classes = manager.cache(STORAGE_CLASS)
+        self._csi_nodes = manager.cache(CSI_NODE)
 
     def look(self) -> ProvisioningSnapshot:
         now = self._clock.now()
@@ -86,7 +93,16 @@ class Lookout:
             grounds={template.metadata.name: self.ground_of(template) for template in templates},
             waiting=self._waiting() if templates else (),
             claims=tuple(sorted((claim for claim in self.claims if claim.spec.template), key=_by_name)),
-            cluster=ClusterSnapshot(now, self.nodes.list(), self.pods.list(), namespaces),
+            cluster=ClusterSnapshot(
+                now,
+                self.nodes.list(),
+                self.pods.list(),
+                namespaces,
+                volume_claims={claim.metadata.key: claim for claim in self._volume_claims},
+                volumes={volume.metadata.name: volume for volume in self._volumes},
+                storage_classes={each.metadata.name: each for each in self._storage_classes},
+                attach_limits={node.metadata.name: attach_limits(node) for node in self._csi_nodes},
+            ),
             daemon_sets=self.daemon_sets.list(),
             backed_off=tuple(held for template in templates for held in template.status.backed_off),
             cluster_cost_limit_usd_per_hour=self._limits.cost_usd_per_hour,

@@ -6,7 +6,7 @@ supposed move stays, so that two nodes which go do not count on the same room.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,13 +18,10 @@ from stratos.planning.packing.problem import ExistingNode
 from stratos.planning.provisioning.annotations import wishes_of
 from stratos.planning.provisioning.asks import PodAsks, grants
 from stratos.planning.scheduling.cluster import ClusterState
+from stratos.planning.scheduling.compiling import Compile, compiler
 from stratos.planning.scheduling.nodes import describe_node
 from stratos.planning.scheduling.placement import NodeState, PlacedPod
-from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
-from stratos.planning.scheduling.volumes import needs_of_pod
 from stratos.snapshot.provisioning import ProvisioningSnapshot
-
-Compile = Callable[[Pod], PodRequirements]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +30,16 @@ class NoRoom:
     message: str
 
 
-def compiler(world: ProvisioningSnapshot) -> Compile:
-    """What pods ask of a node, volumes and all."""
-    cluster = world.cluster
-
-    def compile_pod(pod: Pod) -> PodRequirements:
-        volumes = needs_of_pod(
-            pod,
-            claim=cluster.volume_claims.get,
-            volume=cluster.volumes.get,
-            storage_class=cluster.storage_classes.get,
-        )
-        return requirements_of(pod, volumes=volumes)
-
-    return compile_pod
-
-
 class Room:
     """The nodes of a cluster and what runs there. It has one owner, who moves pods about in it."""
 
     def __init__(self, world: ProvisioningSnapshot, compile_pod: Compile | None = None) -> None:
         self._world = world
-        self._compile = compile_pod or compiler(world)
+        self._compile = compile_pod or compiler(world.cluster)
         self._state = ClusterState(world.cluster.namespace_labels)
         for node in sorted(world.cluster.nodes, key=lambda node: node.metadata.name):
             with suppress(Invalid):  # a node of strange amounts: no scheduler uses it either
-                self._state.set_node(describe_node(node))
+                self._state.set_node(describe_node(node, world.cluster.attach_limits.get(node.metadata.name)))
         self._unreadable: dict[str, str] = {}
         self._arrived: dict[str, dict[str, Pod]] = {}  # by node: the pods that were supposed to come
         for pod in sorted(world.cluster.pods, key=lambda pod: pod.metadata.key):

@@ -24,10 +24,10 @@ from stratos.planning.pools.rooms import furnish, settled_node
 from stratos.planning.pools.settings import settings_of_template_claim
 from stratos.planning.provisioning.asks import PodAsks
 from stratos.planning.provisioning.draft import known_labels, room_on
+from stratos.planning.scheduling.compiling import Compile, compiler
 from stratos.planning.scheduling.daemons import Daemons
 from stratos.planning.scheduling.nodes import NodeDescription, describe_node
 from stratos.planning.scheduling.placement import PlacedPod
-from stratos.planning.scheduling.requirements import requirements_of
 from stratos.snapshot.provisioning import LaunchGround, ProvisioningSnapshot
 
 
@@ -46,6 +46,7 @@ def existing_nodes(
     for pod in look.cluster.pods:
         if pod.spec.node_name and not pod.finished:
             pods.setdefault(pod.spec.node_name, []).append(pod)
+    compile_pod = compiler(look.cluster)
     promised: dict[str, str] = {}
     found: list[ExistingNode] = []
     for node in sorted(look.cluster.nodes, key=lambda node: node.metadata.name):
@@ -56,8 +57,10 @@ def existing_nodes(
             room = furnish(name, _coming_node(node, claim), daemons, there)
             found.append(_keep(claim, ExistingNode(room.node, room.held), waiting, promised))
         else:
-            described = _describe(node, leaving=claim is not None and claim.wish is Wanted.GONE)
-            found.append(ExistingNode(described, tuple(placed for pod in there if (placed := _placed(pod)))))
+            leaving = claim is not None and claim.wish is Wanted.GONE
+            described = _describe(node, look.cluster.attach_limits.get(name), leaving=leaving)
+            placed = (_placed(pod, compile_pod) for pod in there)
+            found.append(ExistingNode(described, tuple(each for each in placed if each)))
     joined = {node.metadata.name for node in look.cluster.nodes}
     for claim in sorted(look.claims, key=lambda claim: claim.metadata.name):
         if claim.status.node_name not in joined and _is_coming(look, claim, failed):
@@ -146,17 +149,17 @@ def _meant(named: str, waiting: Mapping[str, PodAsks]) -> list[PodAsks]:
     return [waiting[named]] if named in waiting else []
 
 
-def _describe(node: Node, *, leaving: bool) -> NodeDescription:
+def _describe(node: Node, attach_limits: Mapping[str, int] | None, *, leaving: bool) -> NodeDescription:
     try:
-        described = describe_node(node)
+        described = describe_node(node, attach_limits)
     except Invalid:
         return NodeDescription(node.metadata.name, unschedulable=True)  # of strange amounts: nobody can use it
     return replace(described, unschedulable=described.unschedulable or leaving)
 
 
-def _placed(pod: Pod) -> PlacedPod | None:
+def _placed(pod: Pod, compile_pod: Compile) -> PlacedPod | None:
     try:
-        requirements = requirements_of(pod)
+        requirements = compile_pod(pod)
     except Invalid:
         return None
     return PlacedPod(

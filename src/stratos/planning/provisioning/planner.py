@@ -34,9 +34,9 @@ from stratos.planning.provisioning.plan import NewMachine, PodEvent, Provisionin
 from stratos.planning.provisioning.serving import Serving, can_serve, serving_order
 from stratos.planning.provisioning.strategies import Group, Shelf, fill, tell_ways_out
 from stratos.planning.provisioning.validation import problems_of
+from stratos.planning.scheduling.compiling import volume_needs_in
 from stratos.planning.scheduling.daemons import compile_daemons
 from stratos.planning.scheduling.rejection import Rule
-from stratos.planning.scheduling.volumes import needs_of_pod
 from stratos.snapshot.provisioning import ProvisioningSnapshot, Told
 
 WARNING = "NodeAddRequestWarning"
@@ -109,18 +109,11 @@ class _Planning:
 
     def _read(self, pods: Sequence[Pod]) -> tuple[dict[str, PodAsks], list[Unplaced]]:
         """What the pods ask for, and those of which nobody can tell."""
-        cluster = self._look.cluster
         found, unreadable = dict[str, PodAsks](), list[Unplaced]()
         for pod in sorted(pods, key=lambda pod: pod.metadata.key):
             key = pod.metadata.key
             try:
-                volumes = needs_of_pod(
-                    pod,
-                    claim=cluster.volume_claims.get,
-                    volume=cluster.volumes.get,
-                    storage_class=cluster.storage_classes.get,
-                )
-                found[key] = asks_of(pod, volumes=volumes)
+                found[key] = asks_of(pod, volumes=volume_needs_in(self._look.cluster, pod))
             except Invalid as error:
                 hint = f"; {error.hint}" if error.hint else ""
                 unreadable.append(Unplaced(key, Rule.NODE_AFFINITY, f"{error.message}{hint}"))
