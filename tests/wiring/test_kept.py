@@ -10,6 +10,7 @@ import pytest
 from stratos.apis.namespace import NAMESPACE
 from stratos.base.errors import Conflict, NotFound, StratosError
 from stratos.cli.connect import connected
+from stratos.planning.provisioning.limits import ClusterLimits
 from stratos.wiring.clock import HurriedLoop
 from stratos.wiring.kept import kept_cluster
 
@@ -130,3 +131,13 @@ def test_a_catalog_that_is_not_shipped_is_refused_before_anything_is_kept(tmp_pa
 
     asyncio.run(start())
     assert not (tmp_path / "catalog").exists()
+
+
+def test_limits_of_the_whole_cluster_reach_whoever_plans(tmp_path: Path) -> None:
+    """A budget that is given at the start and forgotten on the way would be found on the bill."""
+
+    async def limits() -> ClusterLimits:
+        async with kept_cluster(tmp_path, port=0, limits=ClusterLimits(cost_usd_per_hour=5, gpus=8)) as kept:
+            return kept.cluster.options.provisioning.limits
+
+    assert asyncio.run(limits()) == ClusterLimits(cost_usd_per_hour=5, gpus=8)

@@ -52,11 +52,26 @@ def up(
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the Kubernetes API; 0 takes a free one.")] = 6443,
     file: Annotated[list[Path] | None, typer.Option("--file", "-f", help="Manifests to apply once it runs.")] = None,
+    cluster_cost_limit: Annotated[
+        float | None, typer.Option(min=0, help="The most that machines of all templates may cost, in $/h.")
+    ] = None,
+    cluster_gpu_limit: Annotated[
+        int | None, typer.Option(min=0, help="The most GPUs that machines of all templates may have.")
+    ] = None,
 ) -> None:
     """Run a whole cluster in this process: Kubernetes API, scheduler, controllers, and a simulated cloud."""
     from stratos.cli.up import run_up
 
-    run_up(cloud, catalog, speed, data_dir.expanduser(), port, file or [])
+    run_up(
+        cloud,
+        catalog,
+        speed,
+        data_dir.expanduser(),
+        port,
+        file or [],
+        cost_limit=cluster_cost_limit,
+        gpu_limit=cluster_gpu_limit,
+    )
 
 
 @app.command()

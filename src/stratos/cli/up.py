@@ -26,6 +26,7 @@ from stratos.cli.manifests import Manifest, read_manifests
 from stratos.cli.view import ClusterView
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
+from stratos.planning.provisioning.limits import ClusterLimits
 from stratos.telemetry.logs import configure
 from stratos.wiring.clock import HurriedLoop
 from stratos.wiring.kept import KeptCluster, kept_cluster
@@ -33,18 +34,30 @@ from stratos.wiring.kept import KeptCluster, kept_cluster
 _FRAMES_PER_SECOND = 4
 
 
-def run_up(cloud: str, catalog: str, speed: float, directory: Path, port: int, files: Sequence[Path]) -> None:
+def run_up(
+    cloud: str,
+    catalog: str,
+    speed: float,
+    directory: Path,
+    port: int,
+    files: Sequence[Path],
+    *,
+    cost_limit: float | None = None,
+    gpu_limit: int | None = None,
+) -> None:
     if cloud != "sim":
         raise Invalid(f"there is no cloud {cloud!r}", looked_at=("known clouds: sim",), hint="leave out --cloud")
     manifests = read_manifests(files)
     with asyncio.Runner(loop_factory=lambda: HurriedLoop(speed)) as runner:
-        runner.run(_up(catalog, speed, directory, port, manifests))
+        runner.run(_up(catalog, speed, directory, port, manifests, ClusterLimits(cost_limit, gpu_limit)))
 
 
-async def _up(catalog: str, speed: float, directory: Path, port: int, manifests: Sequence[Manifest]) -> None:
+async def _up(
+    catalog: str, speed: float, directory: Path, port: int, manifests: Sequence[Manifest], limits: ClusterLimits
+) -> None:
     stopping = _stop_on_signals()
     console = Console()
-    async with kept_cluster(directory, port=port, speed=speed, catalog=catalog) as kept:
+    async with kept_cluster(directory, port=port, speed=speed, catalog=catalog, limits=limits) as kept:
         _configure_logs(console, kept.clock)
         gc.freeze()  # what is there now, stays: looking through it for garbage again and again would only delay pods
         _greet(console, kept, speed)

@@ -30,6 +30,7 @@ from stratos.base.ids import SeededIds
 from stratos.controllers import disruption, provisioning
 from stratos.controllers.disruption import DisruptionSettings
 from stratos.controllers.provisioning import ProvisioningSettings
+from stratos.planning.provisioning.limits import ClusterLimits
 from stratos.providers.simulated.cloud import CallMoment, FaultHook, SimulatedCloud
 from stratos.wiring.api import ApiSecrets
 from stratos.wiring.clock import HurriedClock, SystemClock
@@ -50,22 +51,23 @@ class KeptCluster:
 
 @asynccontextmanager
 async def kept_cluster(
-    directory: Path, *, port: int, speed: float = 1.0, catalog: str = ""
+    directory: Path, *, port: int, speed: float = 1.0, catalog: str = "", limits: ClusterLimits | None = None
 ) -> AsyncIterator[KeptCluster]:
     """Run the cluster of ``directory``, made if it is new, for the length of the block.
 
     ``catalog`` is what its cloud sells, ``cloud/region``; empty: as before, or the default for a new one.
+    ``limits`` are for the machines of all templates together.
     With a ``speed`` other than 1 the running event loop must be a `HurriedLoop` of the same speed.
     """
     files = _Files(directory)
     with files.locked():
-        async with _kept_cluster(directory, files, port, speed, catalog) as kept:
+        async with _kept_cluster(directory, files, port, speed, catalog, limits or ClusterLimits()) as kept:
             yield kept
 
 
 @asynccontextmanager
 async def _kept_cluster(
-    directory: Path, files: _Files, port: int, speed: float, catalog: str
+    directory: Path, files: _Files, port: int, speed: float, catalog: str, limits: ClusterLimits
 ) -> AsyncIterator[KeptCluster]:
     sold = files.catalog(catalog)
     clock = files.clock(speed)
@@ -82,7 +84,7 @@ async def _kept_cluster(
             catalog=sold,
             root_certificate_pem=authority.certificate_pem,
             kubelets=KubeletOptions(tells_events=True),
-            provisioning=ProvisioningSettings(planner=provisioning.plan_aside),
+            provisioning=ProvisioningSettings(limits=limits, planner=provisioning.plan_aside),
             disruption=DisruptionSettings(planner=disruption.plan_aside),
         ),
         secrets=ApiSecrets(authority.certificate_pem, certificates.service_account_key(), SystemClock()),
