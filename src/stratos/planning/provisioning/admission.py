@@ -31,13 +31,13 @@ def over_limit(
 
     ``begun`` are claims (by name) that were let go ahead, whether or not the ledger says so already.
     """
+    if claim.metadata.name in begun or _was_asked_for(claim):
+        return ""
     templates = tuple(templates)
     if limits == ClusterLimits() and all(template.spec.limits == Limits() for template in templates):
         return ""
     counted = [each for each in claims if each.spec.template and each.wish is not Wanted.GONE and not _refused(each)]
     ahead = {each.metadata.name for each in counted if each.metadata.name in begun or _was_asked_for(each)}
-    if claim.metadata.name in ahead:
-        return ""
     budget = Budget(
         templates,
         (each for each in counted if each.metadata.name in ahead),
