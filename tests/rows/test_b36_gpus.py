@@ -10,6 +10,7 @@ from controllers.template_stories import add_deployment, add_template, pod_event
 from rows.template_world import add_job, add_pod, job_is_done, running, wait_no_machines
 from stratos.apis.deployment import DEPLOYMENT
 from stratos.apis.meta import Kind, KubeObject
+from stratos.apis.pod import POD
 from stratos.controllers.provisioning import ProvisioningSettings
 from stratos.planning.provisioning.limits import ClusterLimits
 
@@ -78,8 +79,12 @@ def test_b38_the_ninth_gpu_is_refused_with_the_reason_and_comes_when_another_is_
         await asyncio.sleep(120)
 
         assert len(story.machines()) == 8
-        warnings = [message for pod, message in await pod_events(story, "NodeAddRequestWarning") if pod == "ninth"]
-        assert any("clusterGPULimit" in message or "GPU" in message for message in warnings), warnings
+        told = dict(await pod_events(story, "NodeAddRequestWarning"))["ninth"]
+        assert told == "the cluster's GPU limit is 8, 8 of it used, and a g4dn.xlarge takes 1"
+
+        await story.client.delete(POD, "default/pod-0")
+        assert await story.wait_pod("Running", "ninth", 300) < 60
+        assert story.calls()["launch"] == 8
 
     limits = ProvisioningSettings(limits=ClusterLimits(gpus=8))
     tell(plot, more={"provisioning": limits})

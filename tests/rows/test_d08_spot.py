@@ -62,6 +62,23 @@ def test_d08_on_demand_stands_in_while_there_is_no_spot_and_gives_way_at_the_res
     tell(plot)
 
 
+def test_d08_a_shortage_of_all_spot_is_recognised_before_every_type_was_tried() -> None:
+    """There are hundreds of types in six zones. A pod does not wait until each of them was asked for."""
+
+    async def plot(story: Story) -> None:
+        withdraw_spot(story)
+        await add_template(story, constraints={"spot": True, "useSpotFallbacks": True})
+        await add_deployment(story, "web", 1, cpu="1")
+
+        seconds = await wait_running(story, 1, every=5)
+
+        assert terms(story) == {"on-demand"}
+        assert seconds < 120
+        assert sum(call.operation == "launch" for call in story.cloud.calls) < 60
+
+    tell(plot)
+
+
 def test_d10_after_spot_is_withdrawn_at_once_everything_runs_again_on_demand() -> None:
     """Services run again on other machines, and a job that saves its work in pieces loses less than one of them."""
 

@@ -9,8 +9,12 @@ import msgspec
 
 from planning.provisioning.plans import everybodys, plan_of, remembering, selected, types_of
 from stratos.apis.nodeclaim import NodeClaim
+from stratos.apis.nodetemplate import BackedOff, NodeTemplate
+from stratos.apis.pod import Pod
+from stratos.planning.provisioning import plan_provisioning
+from stratos.planning.provisioning.back_off import MANY_OFFERINGS
 from stratos.snapshot.provisioning import Told
-from stratos.testing.provisioning_builders import NOW, claims_for, refused
+from stratos.testing.provisioning_builders import NOW, a_gpu, a_look, a_shop, a_type, claims_for, refused
 
 
 def test_b16_an_offering_that_failed_is_left_alone_and_the_next_is_tried() -> None:
@@ -167,3 +171,33 @@ def test_a_refusal_that_concerns_every_offering_lets_the_template_rest() -> None
     assert failed.look_again_at == NOW + timedelta(minutes=10)
     again = plan_of(template, waiting=[pod], at=NOW + timedelta(minutes=10))
     assert types_of(again) == ["c6a.xlarge"]
+
+
+def test_d08_when_spot_is_short_as_a_whole_on_demand_stands_in_without_trying_every_type() -> None:
+    """There are hundreds of types, and a pod that may have another does not wait until all of them were tried."""
+    shop = a_shop(
+        *((a_type(f"c{number}.xlarge", 4, 8), 0.2 + number / 100, 0.1) for number in range(20)),
+        (a_type("g1.xlarge", 4, 16, gpu=a_gpu("T4")), 0.5, 0.2),
+    )
+    fallback = everybodys(constraints={"spot": True, "useSpotFallbacks": True}, strategy="thresholds")
+    spot_only = everybodys(constraints={"spot": True}, strategy="thresholds")
+    held = tuple(
+        BackedOff(
+            instance_type=f"c{number}.xlarge",
+            zone=zone,
+            capacity_type="spot",
+            reason="OutOfStock",
+            failures=1,
+            until=NOW + timedelta(minutes=10),
+        )
+        for number in range(MANY_OFFERINGS // 2)
+        for zone in ("r-a", "r-b")
+    )
+
+    def terms(template: NodeTemplate, pod: Pod, held: tuple[BackedOff, ...]) -> list[str]:
+        look = a_look(template, shop=shop, waiting=[pod], backed_off=held)
+        return [new.candidate.offering.capacity_type.value for new in plan_provisioning(look).machines]
+
+    assert terms(fallback, selected("p"), held) == ["on-demand"]
+    assert terms(fallback, selected("p"), held[1:]) == ["spot"], "one less is no shortage"
+    assert terms(spot_only, selected("p"), held) == ["spot"], "there is no other way"

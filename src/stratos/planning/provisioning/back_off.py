@@ -9,21 +9,25 @@ Otherwise it would try everything there is, ever dearer, and buy that once the c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from stratos.apis.meta import find_condition, is_condition_true
 from stratos.apis.nodeclaim import OVER_LIMIT, ClaimCondition, NodeClaim, Wanted
 from stratos.apis.nodetemplate import BackedOff, NodeTemplate
 from stratos.base.duration import parse_duration_seconds
-from stratos.catalog.instance_type import CapacityType
+from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.planning.packing.problem import Candidate, OfferingName
 from stratos.planning.provisioning.candidates import Candidates
 
 TIMED_OUT = "ScaleUpTimeout"
 QUOTA = "QuotaExceeded"
 LONGEST = timedelta(hours=2)
+MANY_OFFERINGS = 10
+"""When so many failed under the same terms, pods that may have other terms get these: the list is long."""
 _OF_ALL_OFFERINGS = frozenset(("Unauthorized", "Forbidden", "NotReady", "Conflict"))
 _DEFAULT = "10m"  # for failures of a template that is gone
 
@@ -87,6 +91,17 @@ def _failed(claim: NodeClaim, timeout: timedelta | None, now: datetime) -> tuple
     return None
 
 
+class _Sort(NamedTuple):
+    """Capacity that runs short together."""
+
+    terms: CapacityType
+    has_gpu: bool
+
+
+def _sort(types: Mapping[str, InstanceType], offering: OfferingName) -> _Sort:
+    return _Sort(offering.capacity_type, types[offering.instance_type].gpu is not None)
+
+
 class BackOffs:
     """What is left alone at the moment, and what was."""
 
@@ -144,7 +159,15 @@ class BackOffs:
         """Without those that are left alone; of those that are tried again one machine at a time."""
         if not self._entries:
             return candidates
-        left = candidates.without({}, self._refuses)
+        short = self._short(candidates)
+
+        def refuses(candidate: Candidate) -> str:
+            why = self._refuses(candidate)
+            if not why and short and _sort(candidates.types, candidate.offering) in short:
+                why = f"back-off: {candidate.offering.capacity_type} is short, and there are other terms"
+            return why
+
+        left = candidates.without({}, refuses)
         return replace(
             left, stages=tuple(tuple(self._as_probe(candidate) for candidate in stage) for stage in left.stages)
         )
@@ -163,6 +186,22 @@ class BackOffs:
         for template, entry in sorted(self._resting.items()):
             kept.setdefault(template, []).append(entry)
         return {template: tuple(entries) for template, entries in kept.items()}
+
+    def _short(self, candidates: Candidates) -> frozenset[_Sort]:
+        """Of what so much is lacking that the rest is not tried one by one, where there is another way."""
+        types = candidates.types
+        lacking = Counter(
+            _sort(types, offering)
+            for offering, entry in self._entries.items()
+            if offering.instance_type in types and entry.until > self._now
+        )
+        many = {sort for sort, number in lacking.items() if number >= MANY_OFFERINGS}
+        if not many:
+            return frozenset()
+        sold = {_sort(types, candidate.offering) for candidate in candidates.all} - many
+        short = {sort for sort in many if any(sort.has_gpu is other.has_gpu for other in sold)}
+        # What is left with a GPU would go to pods that ask for none.
+        return frozenset(short | {sort._replace(has_gpu=True) for sort in short})
 
     def _refuses(self, candidate: Candidate) -> str:
         until = self.until(candidate.offering)
