@@ -55,6 +55,19 @@ def test_b04_a_pod_that_a_template_selects_gets_the_selector_of_its_nodes() -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("offerings", "terms"),
+    [("on-demand", "on-demand"), ("spot", "spot"), ("spot,on-demand", None), ("fargate", None), ("free", None)],
+)
+def test_b13_b04_the_scheduler_is_told_the_terms_that_a_pod_asks_for(offerings: str, terms: str | None) -> None:
+    """Else it would put a pod that must not be interrupted on a spot node that happens to have room."""
+    metadata = {"annotations": {"node.elotl.co/instance-offerings": offerings}}
+    patch = patch_of(review_pod(a_review(LUNA, metadata), [a_template()]))
+
+    told = {step["path"]: step["value"] for step in patch}
+    assert told.get("/spec/nodeSelector/stratos.sh~1capacity-type") == terms
+
+
 def test_b04_a_pod_for_tainted_nodes_tolerates_them_and_keeps_what_it_had() -> None:
     """Its own selector and tolerations say more about it than we do."""
     had = {"key": "team", "operator": "Exists"}

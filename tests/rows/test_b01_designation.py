@@ -148,3 +148,21 @@ def test_b62_a_pod_that_takes_either_kind_of_node_runs_on_whichever_there_is(fix
         assert ("node.elotl.co/created-by" in node.metadata.labels) is not fixed_node_first
 
     tell(plot)
+
+
+def test_b13_a_pod_that_asks_for_on_demand_never_lands_on_spot_however_much_room_there_is() -> None:
+    """The cheap node beside it can be taken away at any time: that is why the pod asks."""
+
+    async def plot(story: Story) -> None:
+        constraints = {"spot": True, "onDemand": True, "minCpu": 8, "instanceFamilies": {"include": ["c6a"]}}
+        await add_template(story, pods={"labels": LUNA}, constraints=constraints)
+        await add_pod(story, "cheap", labels=LUNA)
+        await story.wait_pod("Running", "cheap", 900)
+        offerings = {"node.elotl.co/instance-offerings": "on-demand"}
+        await add_pod(story, "careful", labels=LUNA, annotations=offerings)
+        await story.wait_pod("Running", "careful", 900)
+
+        terms = [(await node_of(story, pod)).metadata.labels[labels.CAPACITY_TYPE] for pod in ("cheap", "careful")]
+        assert terms == ["spot", "on-demand"]
+
+    tell(plot)

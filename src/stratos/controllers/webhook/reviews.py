@@ -14,6 +14,8 @@ from stratos.apis.node import Taint
 from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
 from stratos.base.errors import Invalid
+from stratos.catalog.instance_type import CapacityType
+from stratos.planning.provisioning.annotations import wishes_of
 from stratos.planning.provisioning.draft import taints_of
 from stratos.planning.provisioning.serving import designating_template
 from stratos.planning.provisioning.validation import check_template
@@ -26,13 +28,18 @@ Verdict = dict[str, Any]
 
 
 def review_pod(request: Review, templates: Sequence[NodeTemplate]) -> Verdict:
-    """A pod that a template selects gets the selector of its nodes, and tolerates their taints."""
+    """A pod that a template selects gets the selector of its nodes, and tolerates their taints.
+
+    Of what its annotations ask for, the scheduler is told the terms: a pod that must not be interrupted never lands on
+    spot, however much room there is.
+    """
     written = request["object"]
     pod = msgspec.convert(written, Pod, strict=False)
     template = designating_template(pod, templates)
     if template is None:
         return _allowed(request)
-    patch = [*_select(written, template.metadata.name), *_tolerate(written, taints_of(template))]
+    selector = {labels.TEMPLATE: template.metadata.name, **_terms(pod)}
+    patch = [*_select(written, selector), *_tolerate(written, taints_of(template))]
     return _allowed(request, patch)
 
 
@@ -56,10 +63,22 @@ def review_template(request: Review, templates: Sequence[NodeTemplate]) -> Verdi
     return _allowed(request)
 
 
-def _select(pod: Mapping[str, Any], template: str) -> Iterable[dict[str, Any]]:
+def _terms(pod: Pod) -> dict[str, str]:
+    """The label of the only terms that the pod's annotations allow, unless it selects by that label itself."""
+    try:
+        terms = wishes_of(pod).terms or frozenset()
+    except Invalid:
+        return {}  # the pod is told when a machine is looked for
+    if len(terms) != 1 or not terms <= set(CapacityType) or labels.CAPACITY_TYPE in (pod.spec.node_selector or {}):
+        return {}
+    return {labels.CAPACITY_TYPE: str(*terms)}
+
+
+def _select(pod: Mapping[str, Any], selector: Mapping[str, str]) -> Iterable[dict[str, Any]]:
     if not pod["spec"].get("nodeSelector"):
         yield {"op": "add", "path": "/spec/nodeSelector", "value": {}}
-    yield {"op": "add", "path": f"/spec/nodeSelector/{labels.TEMPLATE.replace('/', '~1')}", "value": template}
+    for key, value in selector.items():
+        yield {"op": "add", "path": f"/spec/nodeSelector/{key.replace('/', '~1')}", "value": value}
 
 
 def _tolerate(pod: Mapping[str, Any], taints: Sequence[Taint]) -> Iterable[dict[str, Any]]:
