@@ -16,12 +16,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from stratos.base.quantity import MEBIBYTE
 from stratos.catalog import aks, eks, gke, oke
 from stratos.catalog.formulas import computed_types
 from stratos.catalog.formulas_gcp import PART_PREFIX
 from stratos.catalog.formulas_oci import GIB_PART, OCPU_PART
 from stratos.catalog.instance_type import Gpu, InstanceType
-from stratos.catalog.tables import MEBIBYTE, ListPrice, PriceRow, write_prices, write_types
+from stratos.catalog.tables import ListPrice, PriceRow, write_prices, write_types
 
 DATA = Path(__file__).parent.parent / "src/stratos/catalog/data"
 MAX_PODS = {

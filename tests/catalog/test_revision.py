@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.catalog import DEFAULT_REGIONS, PRICES_SUFFIX, SHIPPED, TYPES_SUFFIX, clouds
 from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.catalog.quotes import OF_ON_DEMAND, PriceKey, Quote
 from stratos.catalog.revision import Revision, new_types, revise, revised_rows
-from stratos.catalog.tables import GIBIBYTE, ListPrice, PriceRow, read_prices, read_types
+from stratos.catalog.tables import ListPrice, PriceRow, read_prices, read_types
 
 REGION = "us-west-2"
 SIZES = {"large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32}

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from stratos.base.errors import Invalid, NotFound, Unavailable
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.catalog import PRICES_SUFFIX, SHIPPED, load_catalog, read_catalog
 from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.catalog.quotes import PriceKey, Quote
-from stratos.catalog.tables import GIBIBYTE, read_prices
+from stratos.catalog.tables import read_prices
 from stratos.cli.catalog_refresh import Ending, Outcome, exit_status, refresh_cloud, run_refresh
 from stratos.cli.catalog_refresh_view import outcomes_as_json, print_outcomes
 from stratos.cli.estimate.targets import Target, catalog_of

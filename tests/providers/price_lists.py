@@ -11,9 +11,10 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.instance_type import InstanceType
 from stratos.catalog.quotes import PriceKey, Quote
-from stratos.catalog.tables import GIBIBYTE, ListPrice, PriceRow
+from stratos.catalog.tables import ListPrice, PriceRow
 from stratos.providers.prices.source import KnownRegion, Reading
 from stratos.providers.prices.web import Web
 

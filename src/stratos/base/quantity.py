@@ -12,6 +12,8 @@ from functools import lru_cache
 
 from stratos.base.errors import Invalid
 
+MEBIBYTE, GIBIBYTE = 2**20, 2**30
+
 _SUFFIXES: dict[str, Decimal] = {
     "n": Decimal("1e-9"),
     "u": Decimal("1e-6"),

@@ -6,8 +6,9 @@ memory was reserved by steps and 750 MiB kept from eviction; no such cluster is 
 
 from __future__ import annotations
 
+from stratos.base.quantity import MEBIBYTE
 from stratos.catalog.instance_type import InstanceType
-from stratos.catalog.reservations import MEBIBYTE, Reservations
+from stratos.catalog.reservations import Reservations
 
 MAX_PODS = 250  # with Azure CNI Overlay, which a new cluster gets unless it asks for something else
 DEFAULT_DISK_GIB = 128

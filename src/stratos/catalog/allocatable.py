@@ -7,9 +7,10 @@ rules; they are in `eks`, `gke`, `aks` and `oke`. What DaemonSets take comes on 
 from __future__ import annotations
 
 from stratos.base.errors import NotFound
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog import aks, eks, gke, oke
 from stratos.catalog.instance_type import InstanceType
-from stratos.catalog.reservations import EVICTION_DISK_SHARE, EVICTION_MEMORY_BYTES, GIBIBYTE, Reservations
+from stratos.catalog.reservations import EVICTION_DISK_SHARE, EVICTION_MEMORY_BYTES, Reservations
 
 _RESERVATIONS = {
     "aws": eks.RESERVATIONS,

@@ -7,8 +7,9 @@ with the type.
 
 from __future__ import annotations
 
+from stratos.base.quantity import GIBIBYTE, MEBIBYTE
 from stratos.catalog.instance_type import InstanceType
-from stratos.catalog.reservations import GIBIBYTE, MEBIBYTE, Reservations, cpu_by_steps
+from stratos.catalog.reservations import Reservations, cpu_by_steps
 
 KUBELET_DEFAULT_MAX_PODS = 110  # for types whose addresses nobody lists
 RESERVED_DISK_BYTES = GIBIBYTE

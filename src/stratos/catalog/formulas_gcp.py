@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.instance_type import Gpu, InstanceType
-from stratos.catalog.tables import GIBIBYTE, ListPrice, PriceRow
+from stratos.catalog.tables import ListPrice, PriceRow
 
 ATTACHING_FAMILY = "n1"
 PART_PREFIX = "n1+"  # in the table of prices: one GPU of that name, as in n1+T4

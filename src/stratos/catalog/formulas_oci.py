@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.instance_type import InstanceType
 from stratos.catalog.oke import MAX_PODS
-from stratos.catalog.tables import GIBIBYTE, ListPrice, PriceRow
+from stratos.catalog.tables import ListPrice, PriceRow
 
 OCPU_PART, GIB_PART = ":ocpu", ":gib"  # in the table of prices: one of either, as in VM.Standard.E4.Flex:ocpu
 

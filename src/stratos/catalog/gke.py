@@ -6,8 +6,9 @@ is the estimate that the cluster autoscaler ships for Google's Container-Optimiz
 
 from __future__ import annotations
 
+from stratos.base.quantity import GIBIBYTE, MEBIBYTE
 from stratos.catalog.instance_type import InstanceType
-from stratos.catalog.reservations import GIBIBYTE, MEBIBYTE, Reservations, cpu_by_steps, memory_by_steps
+from stratos.catalog.reservations import Reservations, cpu_by_steps, memory_by_steps
 
 MAX_PODS = 110  # of a node in a Standard cluster
 DEFAULT_DISK_GIB = 100

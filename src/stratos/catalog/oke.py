@@ -6,8 +6,9 @@ The reservations are those that Oracle's own node provisioner (``karpenter-provi
 
 from __future__ import annotations
 
+from stratos.base.quantity import GIBIBYTE, MEBIBYTE
 from stratos.catalog.instance_type import InstanceType
-from stratos.catalog.reservations import GIBIBYTE, MEBIBYTE, Reservations, cpu_by_steps, memory_by_steps
+from stratos.catalog.reservations import Reservations, cpu_by_steps, memory_by_steps
 
 MAX_PODS = 31  # with VCN-native pod networking, the default: the addresses of one further network interface
 DEFAULT_DISK_GIB = 36  # the root file system on a boot volume of the default size

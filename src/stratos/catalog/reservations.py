@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from stratos.base.quantity import GIBIBYTE, MEBIBYTE
 from stratos.catalog.instance_type import InstanceType
-
-MEBIBYTE = 2**20
-GIBIBYTE = 2**30
 
 # kubelet: evictionHard memory.available<100Mi and nodefs.available<10%, its own defaults. Nobody here sets others.
 EVICTION_MEMORY_BYTES = 100 * MEBIBYTE

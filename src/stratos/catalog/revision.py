@@ -12,10 +12,11 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.catalog.plausibility import Verdicts, within
 from stratos.catalog.quotes import Change, PriceKey, Quote, Refusal
-from stratos.catalog.tables import GIBIBYTE, ListPrice, PriceRow
+from stratos.catalog.tables import ListPrice, PriceRow
 
 REFUSED_SHARE_MAX = 0.5
 SAME_MEMORY = 1.02  # some lists round

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from stratos.base.errors import Invalid
+from stratos.base.quantity import GIBIBYTE, MEBIBYTE
 from stratos.catalog.instance_type import Gpu, InstanceType
 
 TYPE_COLUMNS = (
@@ -45,7 +46,6 @@ PRICE_COLUMNS = (
     "spot_as_of",
     "interruption_bucket",
 )
-MEBIBYTE, GIBIBYTE = 2**20, 2**30
 
 
 class ListPrice(NamedTuple):

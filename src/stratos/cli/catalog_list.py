@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from stratos.base.errors import Invalid, NotFound
-from stratos.base.quantity import units
+from stratos.base.quantity import GIBIBYTE, units
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.instance_type import CapacityType, Gpu, InstanceType, Offering
-from stratos.catalog.reservations import GIBIBYTE
 from stratos.cli.catalog import Pricing
 from stratos.cli.catalog_sources import catalogs, print_table
 

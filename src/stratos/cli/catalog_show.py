@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from stratos.base.errors import NotFound
-from stratos.base.quantity import resource_amount
+from stratos.base.quantity import GIBIBYTE, resource_amount
 from stratos.catalog.allocatable import node_allocatable, node_capacity
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.daemons import AGENTS
 from stratos.catalog.instance_type import InstanceType, Offering
-from stratos.catalog.reservations import GIBIBYTE
 from stratos.cli.catalog_list import INTERRUPTION, gpu_text
 from stratos.cli.catalog_sources import catalogs, print_table
 

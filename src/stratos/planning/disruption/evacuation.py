@@ -26,6 +26,7 @@ from stratos.apis.nodeclaim import ClaimCondition, Departure, NodeClaim, Wanted
 from stratos.apis.pod import Pod
 from stratos.base.duration import parse_duration_seconds
 from stratos.base.errors import Invalid
+from stratos.base.quantity import GIBIBYTE
 from stratos.planning.disruption.machines import TemplateMachine, machines_of
 from stratos.planning.disruption.plan import Reason
 from stratos.planning.disruption.pod_budgets import PodBudgets
@@ -43,7 +44,7 @@ LIMIT_PER_POD = timedelta(seconds=30)
 _ALIKE = 2.0
 """Pods that differ in size by no more than this start at the same time: waves should be few."""
 
-_CORE, _MEMORY = 1000, 4 * 2**30  # of machines that are neither rich in memory nor poor
+_CORE, _MEMORY = 1000, 4 * GIBIBYTE  # of machines that are neither rich in memory nor poor
 
 
 @dataclass(frozen=True, slots=True)

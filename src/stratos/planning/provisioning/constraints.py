@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from stratos.apis.nodetemplate import Constraints, DedicatedAffinity, NodeTemplateSpec, PriorityTier
+from stratos.base.quantity import MEBIBYTE
 from stratos.base.selectors import LabelSelector, Operator, Requirement
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.instance_type import CapacityType, InstanceType
@@ -21,8 +22,6 @@ from stratos.planning.provisioning.traits import (
     is_gpu_named,
     is_storage_optimized,
 )
-
-_MEBIBYTE = 2**20
 
 
 class TypeSieve:
@@ -81,9 +80,9 @@ class TypeSieve:
             return "constraints.minCpu"
         if constraints.max_cpu is not None and type_.vcpu > constraints.max_cpu:
             return "constraints.maxCpu"
-        if constraints.min_memory is not None and type_.memory_bytes < constraints.min_memory * _MEBIBYTE:
+        if constraints.min_memory is not None and type_.memory_bytes < constraints.min_memory * MEBIBYTE:
             return "constraints.minMemory"
-        if constraints.max_memory is not None and type_.memory_bytes > constraints.max_memory * _MEBIBYTE:
+        if constraints.max_memory is not None and type_.memory_bytes > constraints.max_memory * MEBIBYTE:
             return "constraints.maxMemory"
         return ""
 

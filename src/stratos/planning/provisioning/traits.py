@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.instance_type import Gpu, InstanceType
 
 _AWS_FAMILY = re.compile(r"(?P<series>[a-z]+)\d+(?P<features>[a-z]*)")
@@ -20,7 +21,7 @@ _OCI_AMD = ("VM.Standard.E", "BM.Standard.E", "VM.DenseIO.E", "BM.DenseIO.E", "V
 _OCI_INTEL = ("VM.Standard2", "VM.Standard3", "BM.Standard2", "BM.Standard3", "VM.Optimized3", "BM.Optimized3")
 
 _COMPUTE_SERIES = {"aws": ("c", "hpc"), "gcp": ("c", "h"), "azure": ("F", "FX")}
-_LEAN_MEMORY_BYTES_PER_CORE = 2 * 2**30
+_LEAN_MEMORY_BYTES_PER_CORE = 2 * GIBIBYTE
 
 
 @lru_cache(maxsize=16384)

@@ -9,13 +9,13 @@ from statistics import median
 from typing import Any, Protocol, TypeVar
 
 from stratos.base.errors import NotReady
+from stratos.base.quantity import MEBIBYTE
 from stratos.catalog.instance_type import CapacityType, Gpu, InstanceType
 from stratos.catalog.quotes import PriceKey, Quote
 from stratos.providers.prices.sdk import ask, find_sdk
 
 T = TypeVar("T")
 
-MEBIBYTE = 2**20
 _OF_THE_NODE_ITSELF = 2  # pods on the host's own network, as EKS counts them
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from stratos.base.clock import Clock
 from stratos.base.errors import Invalid, Unavailable
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.formulas_gcp import PART_PREFIX
 from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.catalog.quotes import PriceKey, Quote
@@ -25,7 +26,6 @@ BILLING = "https://cloudbilling.googleapis.com"
 _COMPUTE_ENGINE = "services/6F81-5844-456A"
 _PAGES_MAX = 200
 _HOURS_A_MONTH = 730
-GIBIBYTE = 2**30
 
 _CORE_OR_RAM = re.compile(
     r"^(?:Spot Preemptible )?(?P<family>[A-Z]\d[A-Z]?)(?: AMD| Arm)?(?: Predefined)? "

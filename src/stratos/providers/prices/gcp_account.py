@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from stratos.base.errors import NotReady
+from stratos.base.quantity import MEBIBYTE
 from stratos.catalog.instance_type import Gpu, InstanceType
 from stratos.providers.prices.sdk import ask, find_sdk
 from stratos.providers.prices.source import KnownRegion
 
-MEBIBYTE = 2**20
 _LOCAL_DISK_GB = 375
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from stratos.base.clock import Clock
 from stratos.base.errors import Invalid, Unavailable
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.formulas_oci import GIB_PART, OCPU_PART
 from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.catalog.quotes import OF_ON_DEMAND, PriceKey, Quote
@@ -21,7 +22,6 @@ from stratos.providers.prices.source import KnownRegion, Reading
 from stratos.providers.prices.web import Web
 
 PRICE_LIST = "https://apexapps.oracle.com"
-GIBIBYTE = 2**30
 PREEMPTIBLE_SHARE = 0.5
 
 _VENDOR = re.compile(r"^(?:OCI|Oracle Cloud Infrastructure) - ")

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from stratos.base.errors import NotReady
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.instance_type import Gpu, InstanceType
 from stratos.providers.prices.sdk import ask, find_sdk
 from stratos.providers.prices.source import KnownRegion
-
-GIBIBYTE = 2**30
 
 
 class Shape(Protocol):

@@ -1,4 +1,5 @@
-"""Few pods, as in most calls: list every pattern there is, and let the integer program choose. Its answer is the best.
+"""Few pods, as in most calls: list every pattern there is, and let the integer program choose. Its answer is the best,
+unless the effort ends before the proof.
 
 Listed are only patterns that no more pod fits into, on kinds that no cheaper one could replace.
 """
@@ -10,6 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from stratos.planning.packing.patterns.effort import Effort
 from stratos.planning.packing.patterns.master import Master, WholeSolution
 from stratos.planning.packing.patterns.shelf import Pattern, Shelf
 
@@ -17,14 +19,14 @@ MOST_COUNTS = 4096  # ways to choose some of the pods: twelve different ones, or
 MOST_PATTERNS = 1500
 
 
-def solve_exactly(shelf: Shelf, start: list[Pattern], *, time_limit_seconds: float) -> WholeSolution | None:
+def solve_exactly(shelf: Shelf, start: list[Pattern], effort: Effort) -> WholeSolution | None:
     """None: there are too many patterns to list. Otherwise no worse than ``start``."""
     patterns = _all_patterns(shelf)
     if patterns is None:
         return None
     master = Master(shelf, shelf.demand.pods, shelf.demand.limit)
     master.add(patterns)
-    return master.solve_whole(start, most_nodes=5_000, relative_gap=0.0, time_limit_seconds=time_limit_seconds)
+    return master.solve_whole(start, most_nodes=effort.nodes_left(), relative_gap=0.0)
 
 
 def _all_patterns(shelf: Shelf) -> list[Pattern] | None:

@@ -91,8 +91,9 @@ class Knapsacks:
 
         Worth its time where few pods fill a machine: there the fractional knapsack says little.
         """
-        self.effort.spend_on_exact_filling(len(values))
-        return best_filling(self._shelf, kind, values, waiting)
+        counts, bound, iterations = best_filling(self._shelf, kind, values, waiting)
+        self.effort.spend_on_exact_filling(iterations)
+        return counts, bound
 
     def _solve(self, kind: int, values: Values, waiting: Counts) -> tuple[Counts, float]:
         if kind not in self._fractional:

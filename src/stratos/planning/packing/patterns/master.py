@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf, Values
-from stratos.planning.packing.patterns.solver import SAFETY, quiet_solver
+from stratos.planning.packing.patterns.solver import HOPELESS_SECONDS, SAFETY, quiet_solver
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,10 +98,8 @@ class Master:
             amounts=np.maximum(np.array(solution.col_value), 0.0),
         )
 
-    def solve_whole(
-        self, start: list[Pattern], *, most_nodes: int, relative_gap: float, time_limit_seconds: float
-    ) -> WholeSolution:
-        """The integer program, as far as the allowance goes, from an answer that is known: never a worse one."""
+    def solve_whole(self, start: list[Pattern], *, most_nodes: int, relative_gap: float) -> WholeSolution:
+        """The integer program, as far as so many nodes go, from an answer that is known: never a worse one."""
         self.add(start)
         columns = len(self.patterns)
         self._solver.changeColsIntegrality(
@@ -114,7 +112,7 @@ class Master:
         for name, value in (
             ("mip_max_nodes", most_nodes),
             ("mip_rel_gap", relative_gap),
-            ("time_limit", time_limit_seconds),
+            ("time_limit", HOPELESS_SECONDS),
         ):
             self._solver.setOptionValue(name, value)
         self._solver.run()

@@ -25,7 +25,7 @@ MOST_NODES = 1  # the root: there it finds nearly all it ever finds
 TURNS = 20  # … among what many ways of filling machines come to
 
 
-def search(shelf: Shelf, start: list[Pattern], effort: Effort, *, time_limit_seconds: float) -> WholeSolution:
+def search(shelf: Shelf, start: list[Pattern], effort: Effort) -> WholeSolution:
     """No worse than ``start``, which holds all pods."""
     waiting, stock = shelf.demand.pods, shelf.demand.limit
     knapsacks = Knapsacks(shelf, effort)
@@ -36,7 +36,7 @@ def search(shelf: Shelf, start: list[Pattern], effort: Effort, *, time_limit_sec
         place = {kind: i for i, kind in enumerate(kinds.tolist())}
         core = only(shelf, kinds)
         known = [Pattern(place[pattern.kind], pattern.counts) for pattern in start if pattern.kind in place]
-    found = _search_core(core, known, effort, time_limit_seconds)
+    found = _search_core(core, known, effort)
     if found is None:
         return WholeSolution(start, 0.0)
     best, generated = found
@@ -49,9 +49,7 @@ def search(shelf: Shelf, start: list[Pattern], effort: Effort, *, time_limit_sec
     return WholeSolution(min(start, best, key=shelf.cost), bound)
 
 
-def _search_core(
-    shelf: Shelf, known: list[Pattern], effort: Effort, time_limit_seconds: float
-) -> tuple[list[Pattern], Generated] | None:
+def _search_core(shelf: Shelf, known: list[Pattern], effort: Effort) -> tuple[list[Pattern], Generated] | None:
     """Machines that hold all pods, and the patterns and values behind them. None: there is no beginning."""
     waiting, stock = shelf.demand.pods, shelf.demand.limit
     knapsacks = Knapsacks(shelf, effort)
@@ -91,13 +89,11 @@ def _search_core(
         turns = in_turns(shelf, knapsacks, generated.values, waiting, stock, turns=TURNS)
         best = min([best, *(repair(shelf, answer) for answer in turns)], key=shelf.cost)
         seen.extend(pattern for answer in turns for pattern in answer)
-        best = _recombined(shelf, generated, seen, best, time_limit_seconds)
+        best = _recombined(shelf, generated, seen, best)
     return best, generated
 
 
-def _recombined(
-    shelf: Shelf, generated: Generated, seen: list[Pattern], best: list[Pattern], time_limit_seconds: float
-) -> list[Pattern]:
+def _recombined(shelf: Shelf, generated: Generated, seen: list[Pattern], best: list[Pattern]) -> list[Pattern]:
     """Let the integer program choose among all patterns known, no matter which way they were found.
 
     A machine that wastes more than the best answer still has to lose is in no better one.
@@ -110,7 +106,5 @@ def _recombined(
         for pattern in [*generated.master.patterns, *seen]
         if price[pattern.kind] - float(values @ pattern.counts) <= to_lose
     )
-    whole = master.solve_whole(
-        best, most_nodes=MOST_NODES, relative_gap=GOOD_ENOUGH, time_limit_seconds=time_limit_seconds
-    )
+    whole = master.solve_whole(best, most_nodes=MOST_NODES, relative_gap=GOOD_ENOUGH)
     return min(best, repair(shelf, whole.patterns), key=shelf.cost)

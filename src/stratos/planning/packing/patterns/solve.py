@@ -20,7 +20,7 @@ def solve_patterns(demand: Demand, start: tuple[Machine, ...], *, allowance_seco
     """Improve on ``start``, which holds all the pods, and say what no mix of machines can undercut.
 
     The same question has the same answer, whatever the machine: work is counted, and ``allowance_seconds`` is turned
-    into an amount of it. Only an integer program that exceeds the allowance all by itself is stopped by time.
+    into an amount of it.
     """
     if not holds(demand, start):
         raise ValueError("the machines to start from do not hold all pods within the rules")
@@ -30,12 +30,13 @@ def solve_patterns(demand: Demand, start: tuple[Machine, ...], *, allowance_seco
     known = [pattern_of(machine, len(shelf.demand.pods)) for machine in reduction.shrink(start)]
     if not known:
         return PatternAnswer((), start_cost, 0.0)
-    found = solve_exactly(shelf, known, time_limit_seconds=allowance_seconds)
+    effort = Effort(allowance_seconds)
+    found = solve_exactly(shelf, known, effort)
     report = "every pattern there is was listed" if found is not None else "patterns were generated as they were needed"
     if found is None and len(shelf.demand.pods) > MOST_CLASSES:
-        found = search_in_parts(shelf, known, Effort(allowance_seconds))
+        found = search_in_parts(shelf, known, effort)
     elif found is None:
-        found = search(shelf, known, Effort(allowance_seconds), time_limit_seconds=allowance_seconds)
+        found = search(shelf, known, effort)
     machines = reduction.expand([machine_of(pattern) for pattern in repair(shelf, found.patterns)])
     if _cost(demand, machines) >= start_cost or not holds(demand, machines):
         machines = tuple(start)

@@ -6,6 +6,9 @@ from typing import Any
 
 import highspy
 
+HOPELESS_SECONDS = 60.0
+"""When an integer program is given up. Its work is counted and ends long before, unless the solver goes astray."""
+
 SAFETY = 1 - 1e-9  # the solver's arithmetic is not exact; a bound must be
 
 

@@ -6,15 +6,14 @@ import highspy
 import numpy as np
 
 from stratos.planning.packing.patterns.shelf import Counts, Shelf, Values
-from stratos.planning.packing.patterns.solver import quiet_solver
+from stratos.planning.packing.patterns.solver import HOPELESS_SECONDS, quiet_solver
 
 MOST_NODES = 200
 RELATIVE_GAP = 0.001
-TIME_LIMIT_SECONDS = 1.0  # a safety only: the nodes end first wherever this is of use
 
 
-def best_filling(shelf: Shelf, kind: int, values: Values, waiting: Counts) -> tuple[Counts, float]:
-    """Counts by class, and a bound of the value of any filling."""
+def best_filling(shelf: Shelf, kind: int, values: Values, waiting: Counts) -> tuple[Counts, float, int]:
+    """Counts by class, a bound of the value of any filling, and the number of iterations it took."""
     most = np.minimum(shelf.most[:, kind], waiting)
     classes = np.flatnonzero(most)
     rivals = [(a, b) for a in classes.tolist() for b in shelf.rivals[a] if a < b and most[b]]
@@ -46,7 +45,7 @@ def best_filling(shelf: Shelf, kind: int, values: Values, waiting: Counts) -> tu
     program.a_matrix_.start_ = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(matrix)))])
     program.a_matrix_.index_ = cols
     program.a_matrix_.value_ = matrix[rows, cols]
-    solver = quiet_solver(mip_max_nodes=MOST_NODES, mip_rel_gap=RELATIVE_GAP, time_limit=TIME_LIMIT_SECONDS)
+    solver = quiet_solver(mip_max_nodes=MOST_NODES, mip_rel_gap=RELATIVE_GAP, time_limit=HOPELESS_SECONDS)
     solver.passModel(program)
     solver.run()
     info = solver.getInfo()
@@ -55,4 +54,4 @@ def best_filling(shelf: Shelf, kind: int, values: Values, waiting: Counts) -> tu
         counts[classes] = np.rint(np.array(solver.getSolution().col_value)[:pods]).astype(np.int64)
     if (counts @ shelf.demand.requests > shelf.demand.capacity[kind]).any():  # within the solver's tolerance only
         counts = np.zeros_like(counts)
-    return counts, float(info.mip_dual_bound)
+    return counts, float(info.mip_dual_bound), int(info.simplex_iteration_count)
