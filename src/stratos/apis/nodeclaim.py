@@ -153,6 +153,12 @@ class NodeClaim(KubeObject, kw_only=True):
         lost = is_condition_true(self.status.conditions, ClaimCondition.ENDED)
         return Wanted.GONE if failed or lost or self.metadata.deletion_timestamp is not None else self.spec.wanted
 
+    @property
+    def price_usd_per_hour(self) -> float:
+        """What its machine costs, and until that is there the price it was chosen for. 0 where nobody knows."""
+        paid = self.status.price_usd_per_hour
+        return (self.spec.price_usd_per_hour if paid is None else paid) or 0.0
+
 
 NODE_CLAIM = Kind(
     group=GROUP, version="v1alpha1", plural="nodeclaims", kind="NodeClaim", namespaced=False, type=NodeClaim

@@ -172,7 +172,7 @@ class _Templates:
             matching_types=found.matching_types if found is not None and usable else 0,
             cheapest_type=cheapest.offering.instance_type if cheapest is not None else "",
             nodes=len(alive),
-            cost_usd_per_hour=round(sum(_price(claim) for claim in alive), 6),
+            cost_usd_per_hour=round(sum(claim.price_usd_per_hour for claim in alive), 6),
             backed_off=template.status.backed_off,
         )
 
@@ -221,8 +221,3 @@ class _Templates:
 def _decides(template: NodeTemplate) -> tuple[Any, ...]:
     metadata = template.metadata
     return metadata.uid, metadata.generation, metadata.deletion_timestamp, template.status.backed_off
-
-
-def _price(claim: NodeClaim) -> float:
-    price = claim.status.price_usd_per_hour
-    return (price if price is not None else claim.spec.price_usd_per_hour) or 0.0

@@ -103,11 +103,6 @@ class TemplateMachine:
         except ValueError:
             return None
 
-    @property
-    def price_usd_per_hour(self) -> float:
-        paid = self.claim.status.price_usd_per_hour
-        return (self.claim.spec.price_usd_per_hour if paid is None else paid) or 0.0
-
 
 def machines_of(world: ProvisioningSnapshot) -> tuple[TemplateMachine, ...]:
     """All of them, by name of their claim."""

@@ -88,7 +88,7 @@ class Market:
         spec = machine.claim.spec
         terms = CapacityType(spec.capacity_type)
         offering = self._world.catalog.offering(spec.instance_type, spec.zone, terms)
-        return offering.price_usd_per_hour if offering is not None else machine.price_usd_per_hour
+        return offering.price_usd_per_hour if offering is not None else machine.claim.price_usd_per_hour
 
     @cached_property
     def _daemons(self) -> Daemons:

@@ -113,9 +113,7 @@ def plan_addition(
         },
         machines=plan.machines,
         cost_before_usd_per_hour=sum(
-            claim.status.price_usd_per_hour or claim.spec.price_usd_per_hour or 0.0
-            for claim in look.claims
-            if claim.wish is not Wanted.GONE
+            claim.price_usd_per_hour for claim in look.claims if claim.wish is not Wanted.GONE
         ),
         lower_bound_usd_per_hour=plan.lower_bound_usd_per_hour,
         report=plan.report,

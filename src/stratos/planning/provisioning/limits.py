@@ -72,7 +72,7 @@ class Budget:
 
     def refuses_claim(self, claim: NodeClaim) -> str:
         """As `refuses`, for a machine that was asked for."""
-        return self._refuses(claim.spec.template, *_bought(claim))
+        return self._refuses(claim.spec.template, _type_of(claim), claim.price_usd_per_hour)
 
     def _refuses(self, template: str, instance_type: str, price_usd_per_hour: float) -> str:
         bounded = [bucket for bucket in (template, CLUSTER) if self._limits.get(bucket)]
@@ -93,7 +93,7 @@ class Budget:
         self._add(candidate.template, candidate.offering.instance_type, candidate.price_usd_per_hour)
 
     def take_claim(self, claim: NodeClaim) -> None:
-        self._add(claim.spec.template, *_bought(claim))
+        self._add(claim.spec.template, _type_of(claim), claim.price_usd_per_hour)
 
     def give_back(self, candidate: Candidate) -> None:
         self._add(candidate.template, candidate.offering.instance_type, candidate.price_usd_per_hour, sign=-1)
@@ -122,11 +122,9 @@ class Budget:
         }
 
 
-def _bought(claim: NodeClaim) -> tuple[str, float]:
-    """Type and price: of the machine, or until it is there those it was asked for at."""
-    status, spec = claim.status, claim.spec
-    price = status.price_usd_per_hour if status.price_usd_per_hour is not None else spec.price_usd_per_hour
-    return status.instance_type or spec.instance_type, price or 0.0
+def _type_of(claim: NodeClaim) -> str:
+    """Of the machine, or until it is there the type that was asked for."""
+    return claim.status.instance_type or claim.spec.instance_type
 
 
 def _gpus(type_: InstanceType | None) -> float:
