@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+HOURS_PER_MONTH = 730
+"""As clouds count: 8760 hours a year, in twelve months."""
+
 _RESOURCES = {"habana": "habana.ai/gaudi"}  # whose device plugin calls it otherwise than maker.com/gpu
 
 

@@ -13,11 +13,10 @@ from stratos.base.quantity import GIBIBYTE, resource_amount
 from stratos.catalog.allocatable import node_allocatable, node_capacity
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.daemons import AGENTS
-from stratos.catalog.instance_type import InstanceType, Offering
+from stratos.catalog.instance_type import HOURS_PER_MONTH, InstanceType, Offering
 from stratos.cli.catalog_list import INTERRUPTION, gpu_text
 from stratos.cli.catalog_sources import catalogs, print_table
 
-HOURS_PER_MONTH = 730
 _LIFECYCLES = {
     "current": "current",
     "previous": "a previous generation, still sold",

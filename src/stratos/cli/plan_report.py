@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from stratos.base.words import counted
+from stratos.catalog.instance_type import HOURS_PER_MONTH
 from stratos.cli.plan_file import PlannedMachine, kept_machines
 from stratos.planning.disruption.rebalance import Rebalancing
 from stratos.planning.estimating.addition import Addition
-from stratos.planning.estimating.answer import HOURS_PER_MONTH
 
 _WIDTH = 100
 

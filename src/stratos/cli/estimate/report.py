@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stratos.base.words import counted
+from stratos.catalog.instance_type import HOURS_PER_MONTH
 from stratos.planning.estimating.answer import (
-    HOURS_PER_MONTH,
     CloudEstimate,
     GroupEstimate,
     RunnerUp,

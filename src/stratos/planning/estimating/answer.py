@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from stratos.catalog.instance_type import CapacityType
 
-HOURS_PER_MONTH = 730
-
 
 @dataclass(frozen=True, slots=True)
 class RunnerUp:

@@ -16,7 +16,7 @@ from stratos.base.clock import Clock
 from stratos.base.errors import Invalid, Unavailable
 from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.formulas_gcp import PART_PREFIX
-from stratos.catalog.instance_type import CapacityType, InstanceType
+from stratos.catalog.instance_type import HOURS_PER_MONTH, CapacityType, InstanceType
 from stratos.catalog.quotes import PriceKey, Quote
 from stratos.providers.prices.gcp_account import GcpAccount
 from stratos.providers.prices.source import KnownRegion, Reading
@@ -25,7 +25,6 @@ from stratos.providers.prices.web import Web
 BILLING = "https://cloudbilling.googleapis.com"
 _COMPUTE_ENGINE = "services/6F81-5844-456A"
 _PAGES_MAX = 200
-_HOURS_A_MONTH = 730
 
 _CORE_OR_RAM = re.compile(
     r"^(?:Spot Preemptible )?(?P<family>[A-Z]\d[A-Z]?)(?: AMD| Arm)?(?: Predefined)? "
@@ -42,7 +41,7 @@ _GPU = re.compile(
 _GPU_SKUS = {"A100": "A100-40", "A100 80GB": "A100-80", "H100 80GB": "H100"}  # the rest are called what we call them
 _LOCAL_DISK = re.compile(r"^SSD backed Local Storage\b")
 _TERMS = {"OnDemand": CapacityType.ON_DEMAND, "Preemptible": CapacityType.SPOT}
-_HOURS_OF_A_UNIT = {"h": 1, "GiBy.h": 1, "GiBy.mo": _HOURS_A_MONTH}
+_HOURS_OF_A_UNIT = {"h": 1, "GiBy.h": 1, "GiBy.mo": HOURS_PER_MONTH}
 # Shared-core machines show two processors and pay for part of them.
 _PROCESSORS_PAID = {"e2-micro": 0.25, "e2-small": 0.5, "e2-medium": 1.0}
 

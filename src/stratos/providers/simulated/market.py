@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stratos.base.errors import QuotaExceeded, Throttled
-from stratos.catalog.instance_type import CapacityType
+from stratos.catalog.instance_type import HOURS_PER_MONTH, CapacityType
 from stratos.providers.contract import OfferingKey
 
 _DRAWN_STOCK_OUT_SECONDS = (60.0, 600.0)
@@ -92,5 +92,4 @@ class DiskPrices:
     usual: float = 0.08
 
     def usd_per_hour(self, volume_type: str, size_gib: int) -> float:
-        hours_per_month = 730
-        return size_gib * self.by_volume_type.get(volume_type, self.usual) / hours_per_month
+        return size_gib * self.by_volume_type.get(volume_type, self.usual) / HOURS_PER_MONTH
