@@ -8,6 +8,7 @@ from random import Random
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from planning.packing.packing_aftermath import state_after
 from planning.packing.packing_builders import GIB, HOSTNAME, ZONE, a_candidate, a_pod, apart, near, spread_by, to_place
 from planning.packing.test_packing_against_slow_reference import Question
 from stratos.apis.pod import Affinity, Pod
@@ -15,7 +16,6 @@ from stratos.base.selectors import LabelSelector, Operator, Requirement
 from stratos.planning.packing.constraints import constraints_of
 from stratos.planning.packing.pack import Effort, pack
 from stratos.planning.packing.problem import Candidate, ExistingNode, Packing, PackingProblem, PodToPlace
-from stratos.planning.packing.relaxing import state_after
 from stratos.planning.packing.settling import machine_node
 from stratos.planning.scheduling.cluster import ClusterState
 from stratos.planning.scheduling.nodes import NodeDescription

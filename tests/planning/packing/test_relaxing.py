@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planning.packing.packing_aftermath import with_relaxations
 from planning.packing.packing_builders import GIB, HOSTNAME, ZONE, a_candidate, a_pod, apart, near, spread_by, to_place
 from planning.packing.packing_worlds import NAMESPACES
 from planning.packing.test_packing_against_slow_reference import Question, bound, named
@@ -30,7 +31,6 @@ from stratos.apis.pod import (
 )
 from stratos.planning.packing.pack import Effort, pack
 from stratos.planning.packing.problem import Candidate, ExistingNode, Packing, PackingProblem, Relaxation
-from stratos.planning.packing.relaxing import with_relaxations
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.requirements import requirements_of
 from stratos.testing.slow_scheduling import World, why_not

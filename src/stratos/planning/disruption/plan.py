@@ -20,11 +20,6 @@ class Reason(StrEnum):
     UNDERUTILIZED = "Underutilized"
     CHEAPER = "Cheaper"
 
-    @property
-    def saves_money(self) -> bool:
-        """It happens for that alone: nothing is wrong with the machine."""
-        return self in (Reason.EMPTY, Reason.UNDERUTILIZED, Reason.CHEAPER)
-
 
 @dataclass(frozen=True, slots=True)
 class Disruption:

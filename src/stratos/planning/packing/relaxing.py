@@ -16,12 +16,12 @@ import numpy as np
 
 from stratos.planning.packing.constraints import Constraint, constraints_of, cut_in_words, is_out_of_the_question
 from stratos.planning.packing.counting import topology_keys
-from stratos.planning.packing.problem import Candidate, ExistingNode, Packing, PackingProblem, Relaxation
+from stratos.planning.packing.problem import Candidate, ExistingNode, Relaxation
 from stratos.planning.packing.settling import machine_node
 from stratos.planning.packing.sites import Sites
 from stratos.planning.scheduling.cluster import ClusterState
 from stratos.planning.scheduling.nodes import NodeDescription
-from stratos.planning.scheduling.placement import NodeState, PlacedPod
+from stratos.planning.scheduling.placement import NodeState
 from stratos.planning.scheduling.rejection import EXISTING_ANTI_AFFINITY, Rejection
 from stratos.planning.scheduling.requirements import AffinityTerm, PodRequirements
 
@@ -32,32 +32,6 @@ _PLACES_TRIED = 50  # with the same hurdles, for sets that are as small as the s
 _NEW = "new/machine"  # a slash: no node that is there is called so
 
 
-def with_relaxations(problem: PackingProblem, packing: Packing) -> Packing:
-    """``packing``, every pod that it left over told what it would have to give up."""
-    if not packing.unplaced:
-        return packing
-    asked = {pod.key: pod.requirements for pod in problem.pods}
-    kinds = list(dict.fromkeys(asked[each.pod] for each in packing.unplaced))
-    ways_out = WaysOut(state_after(problem, packing), _still_to_be_had(problem, packing), kinds)
-    found = {requirements: ways_out.of(requirements) for requirements in kinds}
-    unplaced = (replace(each, relaxations=found[asked[each.pod]]) for each in packing.unplaced)
-    return replace(packing, unplaced=tuple(unplaced))
-
-
-def state_after(problem: PackingProblem, packing: Packing) -> ClusterState:
-    """The cluster once everything is where ``packing`` puts it."""
-    asked = {pod.key: pod.requirements for pod in problem.pods}
-    state = state_of(problem.existing, problem.namespace_labels)
-    for key, name in packing.assignments.items():
-        state.add_pod(PlacedPod(key, asked[key]), name)
-    for number, machine in enumerate(packing.machines):
-        name = f"new/{number}"
-        state.set_node(machine_node(machine.candidate, name))
-        for key in machine.pods:
-            state.add_pod(PlacedPod(key, asked[key]), name)
-    return state
-
-
 def state_of(nodes: Iterable[ExistingNode], namespace_labels: Mapping[str, Mapping[str, str]]) -> ClusterState:
     state = ClusterState(namespace_labels)
     for node in nodes:
@@ -65,15 +39,6 @@ def state_of(nodes: Iterable[ExistingNode], namespace_labels: Mapping[str, Mappi
         for pod in node.pods:
             state.add_pod(pod, node.description.name)
     return state
-
-
-def _still_to_be_had(problem: PackingProblem, packing: Packing) -> list[Candidate]:
-    bought = Counter((machine.candidate.template, machine.candidate.offering) for machine in packing.machines)
-    return [
-        candidate
-        for candidate in problem.candidates
-        if candidate.most is None or bought[candidate.template, candidate.offering] < candidate.most
-    ]
 
 
 @dataclass(frozen=True, slots=True)
