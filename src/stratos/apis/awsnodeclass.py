@@ -47,7 +47,9 @@ class KubeletSettings(Struct):
     max_pods: Annotated[int, msgspec.Meta(ge=1)] | None = None
     node_labels: dict[str, str] = {}
     node_taints: tuple[Taint, ...] = ()
-    extra_args: dict[str, str] = {}
+    extra_args: Annotated[
+        dict[str, str], described("Further flags of the kubelet. Accepted; handed to no machine yet.")
+    ] = {}
 
 
 class BlockDeviceMapping(Struct):

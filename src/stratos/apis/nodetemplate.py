@@ -79,9 +79,10 @@ class Constraints(Struct):
     spot_interruption_predictions_enabled: Annotated[bool, described("Move pods off when a prediction says so.")] = (
         False
     )
-    spot_interruption_predictions_type: Literal["aws-rebalance-recommendations", "interruption-predictions"] | None = (
-        None
-    )
+    spot_interruption_predictions_type: Annotated[
+        Literal["aws-rebalance-recommendations", "interruption-predictions"] | None,
+        described("Accepted, and of no effect: whoever predicts marks the node, and every mark is heeded alike."),
+    ] = None
     max_spot_interrupt_bucket: Annotated[
         int, described("The highest interruption bucket: 0 below 5 %, 1 to 10, 2 to 15, 3 to 20, 4 above.", ge=0, le=4)
     ] = 4
@@ -107,7 +108,9 @@ class Constraints(Struct):
     storage_optimized_state: Annotated[TriState, described("enabled: only types with local disks; disabled: none.")] = (
         ""
     )
-    customer_specific: Annotated[TriState, described("Types sold to some customers only.")] = ""
+    customer_specific: Annotated[
+        TriState, described("Types sold to some customers only. No catalog lists them, so enabled leaves none.")
+    ] = ""
     bare_metal: Annotated[TriState, described("enabled: only bare metal; disabled or unset: none.")] = ""
     cpu_manufacturers: Annotated[
         tuple[Literal["AMD", "INTEL", "AMPERE", "AWS", "GOOGLE", "MICROSOFT"], ...], described("Unset: all.")
