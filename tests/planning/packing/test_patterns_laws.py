@@ -64,7 +64,7 @@ def test_generated_patterns_prove_no_more_than_is_true_and_hold_all_pods(demand:
     machines = reduction.shrink(one_pod_a_machine(demand) or optimum)
     start = [pattern_of(machine, len(shelf.demand.pods)) for machine in machines]
 
-    found = search(shelf, start, Effort(8.0), time_limit_seconds=8.0)
+    found = search(shelf, start, Effort(8.0))
 
     assert found.bound_usd_per_hour <= cost_of(demand, optimum) + CENT
     assert cost_of(demand, optimum) - CENT <= shelf.cost(found.patterns) <= shelf.cost(start) + CENT

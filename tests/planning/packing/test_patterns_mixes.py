@@ -176,3 +176,17 @@ def test_a_filling_never_exceeds_its_room_or_keeps_rivals_together() -> None:
         assert not [each for each in problems_of(demand, [Machine(0, held)]) if "cannot hold" in each]
         assert values @ counts <= at_most + 1e-9
     assert values @ exact == pytest.approx(12.5)  # five of the second
+
+
+def test_exact_fillings_cost_the_effort_that_they_take() -> None:
+    """Where they are hard, the count has to end the search: a clock would give every machine another answer."""
+    random = Random(7)
+    hard = [(random.randrange(11, 34), random.randrange(11, 34)) for _ in range(40)]
+
+    def spent_on(shapes: list[tuple[int, int]]) -> float:
+        demand = a_demand(requests=shapes, pods=[4] * len(shapes), kinds=[((640, 640), 1.0)])
+        effort = Effort(8.0)
+        Knapsacks(shelf_of(demand), effort).fill_exactly(0, np.array(shapes).sum(axis=1) ** 0.9, demand.pods)
+        return 1.0 - next(left for left in np.arange(1.0, 0.0, -0.0001) if effort.has_left(left))
+
+    assert spent_on(hard) > 2 * spent_on([(64, 64)] * 40) > 0

@@ -96,18 +96,19 @@ def deepen(
     stock: NDArray[np.int64],
     *,
     good_enough: float,
+    effort_to_leave: float,
 ) -> Generated:
     """Go on with exact fillings, where the fast ones find nothing more: better patterns, and a better bound."""
     price = shelf.demand.price_usd_per_hour
     master, solution = generated.master, generated.solution
     bound, best = generated.bound_usd_per_hour, generated.values
-    while solution.cost_usd_per_hour > bound * (1 + good_enough) and knapsacks.effort.has_left():
+    while solution.cost_usd_per_hour > bound * (1 + good_enough) and knapsacks.effort.has_left(effort_to_leave):
         asked = solution.values
         cost = (price + solution.scarcity) * WORTH_MORE
         worth = knapsacks.worth_at_most(asked, waiting)
         found: list[Pattern] = []
         for kind in np.flatnonzero(worth > cost).tolist():
-            if not knapsacks.effort.has_left():
+            if not knapsacks.effort.has_left(effort_to_leave):
                 break
             counts, at_most = knapsacks.fill_exactly(kind, asked, waiting)
             worth[kind] = min(worth[kind], at_most)

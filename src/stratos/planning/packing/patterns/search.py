@@ -16,6 +16,7 @@ from stratos.planning.packing.patterns.shelf import Pattern, Shelf
 GOOD_ENOUGH = 0.003  # a gap below which further work is not worth anybody's time
 MOST_ROUNDS = 60
 LEFT_FOR_ROUNDING = 0.5  # of the effort: without it, the best mix of patterns is of no use
+LEFT_AFTER_EXACT_FILLINGS = 0.3  # of the effort: rounding again must still be possible
 SETTLED_AT_ONCE = (0.5, 0.3, 0.4, 0.6)  # where one way to round ends badly, another may not
 LEFT_UNUSED = 0.15  # of the effort: too little to round once more
 FEW_PODS_A_MACHINE = 6.0  # then the fast fillings and their bound are far off, and exact ones …
@@ -71,7 +72,15 @@ def _search_core(shelf: Shelf, known: list[Pattern], effort: Effort) -> tuple[li
     if generated is None:
         return None
     if len(waiting) <= FEW_CLASSES and waiting.sum() <= FEW_PODS_A_MACHINE * generated.solution.amounts.sum():
-        generated = deepen(shelf, knapsacks, generated, waiting, stock, good_enough=GOOD_ENOUGH)
+        generated = deepen(
+            shelf,
+            knapsacks,
+            generated,
+            waiting,
+            stock,
+            good_enough=GOOD_ENOUGH,
+            effort_to_leave=LEFT_AFTER_EXACT_FILLINGS,
+        )
     enough = generated.bound_usd_per_hour * (1 + GOOD_ENOUGH)
     best = None if followed is None else repair(shelf, followed)
     seen: list[Pattern] = []
