@@ -36,6 +36,7 @@ CALM_SECONDS = 90 * 60.0
 """How long the world may take to come to rest: pools rest up to half an hour after many failures."""
 
 _SETTLING_SECONDS = 60.0  # before the first look: what people did last takes its course
+_QUIET_SECONDS = 210.0  # in order for so long: longer than any machine is unneeded before it is consolidated
 _WATCH_SECONDS = 300.0  # how long it must then stay at rest
 _LOOK_SECONDS = 15.0  # between two looks whether it is at rest
 _PATROL_SECONDS = 60.0
@@ -180,10 +181,7 @@ class _Run:
         await asyncio.sleep(_SETTLING_SECONDS)
         while self._restarts:
             await asyncio.wait(self._restarts)
-        for _ in range(int(CALM_SECONDS / _LOOK_SECONDS)):
-            if not self._unrest():
-                break
-            await asyncio.sleep(_LOOK_SECONDS)
+        await self._come_to_rest()
         self._judge_rest()
         self._log.note("calm", "the world is at rest")
         self._moved.clear()
@@ -194,6 +192,19 @@ class _Run:
         self.court.find("rest_lasts", "what has come to rest stays at rest", moved)
         if not restless:
             self._judge_rest()
+
+    async def _come_to_rest(self) -> None:
+        """Until nothing is left to do and no machine has moved for a while, but no longer than the calm may take.
+
+        A moment in order is not yet rest: who consolidates does so machine after machine, and takes breath in between.
+        """
+        quiet_seconds = 0.0
+        for _ in range(int(CALM_SECONDS / _LOOK_SECONDS)):
+            if quiet_seconds >= _QUIET_SECONDS:
+                return
+            self._moved.clear()
+            await asyncio.sleep(_LOOK_SECONDS)
+            quiet_seconds = 0.0 if self._moved or self._unrest() else quiet_seconds + _LOOK_SECONDS
 
     def _unrest(self) -> dict[rest.Rule, list[str]]:
         return rest.unrest(self._world, self._rules)
