@@ -105,6 +105,21 @@ def gpu_text(gpu: Gpu | None) -> str:
     return f"{gpu.count:g} × {gpu.sku}"
 
 
+def type_facts(type_: InstanceType) -> dict[str, Any]:
+    """What programs are told of a type wherever it is named."""
+    gpu = type_.gpu
+    return {
+        "instance_type": type_.name,
+        "family": type_.family,
+        "arch": type_.arch,
+        "vcpu": type_.vcpu,
+        "memory_gib": type_.memory_bytes / GIBIBYTE,
+        "gpu": {"manufacturer": gpu.manufacturer, "sku": gpu.sku, "count": gpu.count, "memory_gib": gpu.memory_gib}
+        if gpu
+        else None,
+    }
+
+
 def best(offerings: Iterable[Offering], capacity_type: CapacityType) -> Offering | None:
     offers = (offering for offering in offerings if offering.capacity_type is capacity_type)
     return min(offers, key=lambda offer: (offer.price_usd_per_hour, offer.zone), default=None)
@@ -141,9 +156,12 @@ def _gpus(wanted: str | None, types: Sequence[InstanceType]) -> frozenset[str] |
 
 def _memory(text: str) -> int:
     try:
-        return units(text)
+        least = units(text)
     except Invalid as error:
         raise Invalid(f"--min-memory: {error.message}", hint="write it like 16Gi") from error
+    if least < 0:
+        raise Invalid(f"--min-memory: {text!r} is less than nothing", hint="write it like 16Gi")
+    return least
 
 
 def _known(what: str, name: str, names: Iterable[str]) -> str:
@@ -177,18 +195,11 @@ def _cells(line: Line) -> list[str]:
 
 
 def _json(line: Line) -> dict[str, Any]:
-    type_, gpu, spot = line.type, line.type.gpu, line.spot
+    type_, spot = line.type, line.spot
     return {
         "cloud": line.cloud,
         "region": line.region,
-        "instance_type": type_.name,
-        "family": type_.family,
-        "arch": type_.arch,
-        "vcpu": type_.vcpu,
-        "memory_gib": type_.memory_bytes / GIBIBYTE,
-        "gpu": {"manufacturer": gpu.manufacturer, "sku": gpu.sku, "count": gpu.count, "memory_gib": gpu.memory_gib}
-        if gpu
-        else None,
+        **type_facts(type_),
         "lifecycle": type_.lifecycle,
         "zones": list(line.zones),
         "on_demand_usd_per_hour": line.on_demand.price_usd_per_hour if line.on_demand else None,

@@ -14,7 +14,7 @@ from stratos.catalog.allocatable import node_allocatable, node_capacity
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.daemons import AGENTS
 from stratos.catalog.instance_type import HOURS_PER_MONTH, InstanceType, Offering
-from stratos.cli.catalog_list import INTERRUPTION, gpu_text
+from stratos.cli.catalog_list import INTERRUPTION, gpu_text, type_facts
 from stratos.cli.catalog_sources import catalogs, print_table
 
 _LIFECYCLES = {
@@ -127,19 +127,11 @@ def _offer_cells(offering: Offering) -> list[str]:
 
 def _json(catalog: Catalog, name: str) -> dict[str, Any]:
     type_ = catalog.instance_type(name)
-    gpu = type_.gpu
     amounts: Mapping[str, Any] = _amounts(catalog.cloud, type_)
     return {
         "cloud": catalog.cloud,
         "region": catalog.region,
-        "instance_type": type_.name,
-        "family": type_.family,
-        "arch": type_.arch,
-        "vcpu": type_.vcpu,
-        "memory_gib": type_.memory_bytes / GIBIBYTE,
-        "gpu": {"manufacturer": gpu.manufacturer, "sku": gpu.sku, "count": gpu.count, "memory_gib": gpu.memory_gib}
-        if gpu
-        else None,
+        **type_facts(type_),
         "local_nvme_gb": type_.local_nvme_gb,
         "network_gbps": type_.network_gbps,
         "burstable": type_.burstable,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,10 +11,9 @@ import msgspec
 from stratos.base.words import counted
 from stratos.catalog.instance_type import HOURS_PER_MONTH
 from stratos.cli.plan_file import PlannedMachine, kept_machines
+from stratos.cli.wrapping import wrapped
 from stratos.planning.disruption.rebalance import Rebalancing
 from stratos.planning.estimating.addition import Addition
-
-_WIDTH = 100
 
 
 def addition_to_json(answer: Addition, notes: Sequence[str]) -> dict[str, Any]:
@@ -90,7 +88,7 @@ def _reasons(waiting: Mapping[str, str]) -> Iterator[str]:
         together.setdefault(why, []).append(pod)
     for why, pods in together.items():
         more = f" and {len(pods) - 1} more" if len(pods) > 1 else ""
-        yield _wrapped(f"{pods[0]}{more}: {why}", "  ")
+        yield _note(f"{pods[0]}{more}: {why}", "  ")
 
 
 def rebalancing_to_json(answers: Sequence[Rebalancing]) -> list[dict[str, Any]]:
@@ -128,7 +126,7 @@ def _rebalancing(answer: Rebalancing) -> Iterator[str]:
     before, after = answer.cost_before_usd_per_hour, answer.cost_after_usd_per_hour
     yield f"template {answer.template}: {counted(answer.nodes_before, 'node')}, ${before:.4f}/h"
     if answer.change is None:
-        yield _wrapped(f"nothing to do: {answer.why_not}", "  ")
+        yield _note(f"nothing to do: {answer.why_not}", "  ")
     else:
         for claim in answer.change.claims:
             yield f"  - {claim}"
@@ -140,7 +138,7 @@ def _rebalancing(answer: Rebalancing) -> Iterator[str]:
         )
         yield f"  risk: {counted(len(answer.change.pods), 'running pod')} would move"
     for each in answer.untouched:
-        yield _wrapped(f"{each.claim} stays: {each.message}", "  ")
+        yield _note(f"{each.claim} stays: {each.message}", "  ")
 
 
 def _to_get(answer: Rebalancing) -> tuple[PlannedMachine, ...]:
@@ -148,16 +146,9 @@ def _to_get(answer: Rebalancing) -> tuple[PlannedMachine, ...]:
 
 
 def _notes(notes: Iterable[str]) -> list[str]:
-    told = [_wrapped(note, "note: ") for note in dict.fromkeys(notes)]
+    told = [_note(note, "note: ") for note in dict.fromkeys(notes)]
     return ["", *told] if told else []
 
 
-def _wrapped(text: str, first: str) -> str:
-    return textwrap.fill(
-        text,
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=" " * len(first) + "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _note(text: str, first: str) -> str:
+    return wrapped(text, first, hanging=2)

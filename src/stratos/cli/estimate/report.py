@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stratos.base.words import counted
 from stratos.catalog.instance_type import HOURS_PER_MONTH
+from stratos.cli.wrapping import wrapped
 from stratos.planning.estimating.answer import (
     CloudEstimate,
     GroupEstimate,
@@ -15,7 +15,6 @@ from stratos.planning.estimating.answer import (
     WorkloadEstimate,
 )
 
-_WIDTH = 100
 _SHOWN = 2  # of the others, where people read; programs get all
 
 
@@ -142,12 +141,12 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 def _details(group: GroupEstimate) -> Iterator[str]:
     if group.instance_type is None:
-        yield _wrapped(group.reason)
-        yield from (_wrapped(way) for way in group.ways_out)
+        yield _note(group.reason)
+        yield from (_note(way) for way in group.ways_out)
     if group.runners_up:
-        yield _wrapped("next: " + "; ".join(_told(each, group) for each in group.runners_up[:_SHOWN]))
+        yield _note("next: " + "; ".join(_told(each, group) for each in group.runners_up[:_SHOWN]))
     if group.too_small:
-        yield _wrapped("too small: " + "; ".join(_told(each, group) for each in group.too_small[:_SHOWN]))
+        yield _note("too small: " + "; ".join(_told(each, group) for each in group.too_small[:_SHOWN]))
 
 
 def _told(each: RunnerUp, chosen: GroupEstimate) -> str:
@@ -173,17 +172,10 @@ def _side_by_side(answers: Sequence[CloudEstimate]) -> Iterator[str]:
 def _notes(answer: CloudEstimate, skipped: Sequence[str]) -> Iterator[str]:
     for workload in answer.workloads:
         for note in workload.notes:
-            yield _wrapped(f"{workload.kind.lower()}/{workload.name}: {note}", "note: ")
+            yield _note(f"{workload.kind.lower()}/{workload.name}: {note}", "note: ")
     if skipped:
-        yield _wrapped(f"no pods in {', '.join(skipped)}", "note: ")
+        yield _note(f"no pods in {', '.join(skipped)}", "note: ")
 
 
-def _wrapped(text: str, first: str = "      ") -> str:
-    return textwrap.fill(
-        text,
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=" " * len(first) + "  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _note(text: str, first: str = "      ") -> str:
+    return wrapped(text, first, hanging=2)

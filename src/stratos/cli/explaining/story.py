@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,8 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from stratos.base.duration import human_duration
-
-_WIDTH = 100
+from stratos.cli.wrapping import wrapped
 
 Value = str | int | float | None
 
@@ -38,14 +36,14 @@ class Story:
     facts: Mapping[str, Value] = field(default_factory=dict)
 
     def to_text(self) -> str:
-        lines = [_wrapped(self.headline), *_table(self.facts)]
+        lines = [wrapped(self.headline), *_table(self.facts)]
         if self.steps:
             lines += ["", *_timeline(self.steps)]
         for title, items in (("why", self.reasons), ("not chosen", self.rejected), ("what if", self.what_if)):
             if items:
-                lines += ["", f"{title}:", *(_wrapped(item, "  ") for item in items)]
+                lines += ["", f"{title}:", *(wrapped(item, "  ") for item in items)]
         if self.hint:
-            lines += ["", _wrapped(f"hint: {self.hint}", then="      ")]
+            lines += ["", wrapped(f"hint: {self.hint}", hanging=6)]
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -83,7 +81,7 @@ def _timeline(steps: tuple[Step, ...]) -> Iterable[str]:
         if before is None or step.at.date() != before.date():
             yield f"{step.at:%Y-%m-%d} UTC"
         gap = f"+{human_duration(_rounded(before, step.at))}" if before is not None else ""
-        yield _wrapped(step.text, f"  {step.at:%H:%M:%S} {gap:>7}  ")
+        yield wrapped(step.text, f"  {step.at:%H:%M:%S} {gap:>7}  ")
         before = step.at
 
 
@@ -100,16 +98,4 @@ def _table(facts: Mapping[str, Value]) -> Iterable[str]:
     shown = {name.replace("_", " "): value for name, value in facts.items() if value not in (None, "")}
     width = max(map(len, shown), default=0)
     for name, value in shown.items():
-        yield _wrapped(str(value), f"  {name:<{width}}  ")
-
-
-def _wrapped(text: str, first: str = "", then: str | None = None) -> str:
-    following = " " * len(first) if then is None else then
-    return textwrap.fill(
-        text,
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=following,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+        yield wrapped(str(value), f"  {name:<{width}}  ")
