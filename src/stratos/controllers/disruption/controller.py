@@ -177,11 +177,13 @@ class _Disruption:
         await self._writes.begin(disruption, template, now)
         self._metrics.begin(disruption)
         names = ", ".join(self._node_name(name) for name in disruption.claims)
-        message = (
-            f"{names}: {disruption.message}; {counted(len(disruption.pods), 'pod')} to move, "
-            f"{counted(len(disruption.machines), 'machine')} to get first, "
-            f"${disruption.cost_before_usd_per_hour:.4f}/h becomes ${disruption.cost_after_usd_per_hour:.4f}/h"
-        )
+        parts = [f"{names}: {disruption.message}"]
+        if disruption.pods:
+            parts.append(f"{counted(len(disruption.pods), 'pod')} to move")
+        if disruption.machines:
+            parts.append(f"{counted(len(disruption.machines), 'machine')} to get first")
+        before, after = disruption.cost_before_usd_per_hour, disruption.cost_after_usd_per_hour
+        message = "; ".join([*parts, f"${before:.4f}/h becomes ${after:.4f}/h"])
         self._recorder.normal(NODE_TEMPLATE, template, disruption.reason, message)
 
     async def _take(self, step: EvacuationStep) -> None:
