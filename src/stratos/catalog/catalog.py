@@ -8,11 +8,12 @@ out unless asked for: whoever starts on one has to move soon.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import TypeVar
 
 from stratos.base.errors import Invalid, NotFound
 from stratos.catalog.formulas import computed_types
@@ -24,6 +25,8 @@ from stratos.catalog.zones import zone_name
 TYPES_SUFFIX, PRICES_SUFFIX = "-types.csv.gz", "-prices.csv.gz"
 RETIRED = "retired"  # of an instance type's lifecycle
 SHIPPED: Traversable = resources.files("stratos.catalog") / "data"
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def clouds(shelf: Traversable = SHIPPED) -> tuple[str, ...]:
 
 def regions(cloud: str, shelf: Traversable = SHIPPED) -> tuple[str, ...]:
     """The regions that there are prices of. Raises `NotFound` for an unknown cloud."""
-    return price_regions(_read(cloud, PRICES_SUFFIX, shelf))
+    return _of(cloud, PRICES_SUFFIX, shelf, price_regions)
 
 
 @lru_cache(maxsize=16)
@@ -103,7 +106,7 @@ def load_catalog(cloud: str, region: str, *, retired: bool = False) -> Catalog:
 
 def read_catalog(cloud: str, region: str, shelf: Traversable, *, retired: bool = False) -> Catalog:
     """The same from another shelf, read anew. Raises `Invalid` if its tables are none."""
-    prices = read_prices(_read(cloud, PRICES_SUFFIX, shelf), region)
+    prices = _of(cloud, PRICES_SUFFIX, shelf, lambda table: read_prices(table, region))
     if not prices:
         known = regions(cloud, shelf)
         alike = difflib.get_close_matches(region, known, n=1)
@@ -112,7 +115,7 @@ def read_catalog(cloud: str, region: str, shelf: Traversable, *, retired: bool =
             looked_at=(f"regions: {', '.join(known)}",),
             hint=f"did you mean {alike[0]}?" if alike else "choose one of these regions",
         )
-    types = read_types(_read(cloud, TYPES_SUFFIX, shelf))
+    types = _of(cloud, TYPES_SUFFIX, shelf, read_types)
     sold = [
         (type_, row)
         for row in prices
@@ -130,11 +133,19 @@ def read_catalog(cloud: str, region: str, shelf: Traversable, *, retired: bool =
     )
 
 
-def _read(cloud: str, suffix: str, shelf: Traversable) -> bytes:
+def _of(cloud: str, suffix: str, shelf: Traversable, read: Callable[[bytes], _T]) -> _T:
+    """What ``read`` makes of a table; complaints about it name the file."""
     file = shelf / f"{cloud}{suffix}"
     if not file.is_file():
-        raise NotFound(f"there is no catalog of {cloud!r}", looked_at=(f"catalogs: {', '.join(clouds(shelf))}",))
-    return file.read_bytes()
+        raise NotFound(
+            f"there is no catalog of {cloud!r}",
+            looked_at=(f"catalogs: {', '.join(clouds(shelf))}",),
+            hint="choose one of these clouds",
+        )
+    try:
+        return read(file.read_bytes())
+    except Invalid as error:
+        raise Invalid(f"{file}: {error.message}", looked_at=error.looked_at, hint=error.hint) from error
 
 
 def _offerings(row: PriceRow, zones: Mapping[str, str]) -> tuple[Offering, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -46,6 +47,8 @@ PRICE_COLUMNS = (
     "spot_as_of",
     "interruption_bucket",
 )
+_LARGEST_BYTES = 64 * MEBIBYTE  # unpacked; all that one cloud sells takes a few
+_CORRECT = "correct that row, or make the tables anew: stratos catalog refresh"
 
 
 class ListPrice(NamedTuple):
@@ -100,14 +103,23 @@ def _rows(table: bytes, columns: tuple[str, ...], what: str, first: str | None =
     rows = list(csv.reader(line for line in lines[1:] if line.startswith(here)))
     for number, row in enumerate(rows, start=2):
         if len(row) != len(columns):
-            raise Invalid(f"row {number} of the table of {what} has {len(row)} columns in place of {len(columns)}")
+            raise Invalid(
+                f"row {number} of the table of {what} has {len(row)} columns in place of {len(columns)}", hint=_CORRECT
+            )
     return rows
 
 
 def _text(table: bytes, what: str) -> str:
     try:
-        return gzip.decompress(table).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+        with gzip.open(io.BytesIO(table)) as stream:
+            text = stream.read(_LARGEST_BYTES + 1)
+        if len(text) > _LARGEST_BYTES:
+            raise Invalid(
+                f"this is no table of {what}: unpacked it is larger than {_LARGEST_BYTES // MEBIBYTE} MiB",
+                hint="is it the right file? Tables of all regions of a cloud take a few MiB",
+            )
+        return text.decode()
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise Invalid(f"this is no table of {what}: {error}", hint="it must be a gzipped CSV file in UTF-8") from error
 
 
@@ -130,7 +142,7 @@ def _instance_type(row: list[str]) -> InstanceType:
             lifecycle=cycle,
         )
     except ValueError as error:
-        raise Invalid(f"instance type {name!r}: {error}") from error
+        raise Invalid(f"instance type {name!r}: {error}", hint=_CORRECT) from error
 
 
 def _type_cells(type_: InstanceType) -> tuple[str, ...]:
@@ -167,7 +179,7 @@ def _price_row(row: list[str]) -> PriceRow:
             else None,
         )
     except ValueError as error:
-        raise Invalid(f"the price of {name!r} in {region}: {error}") from error
+        raise Invalid(f"the price of {name!r} in {region}: {error}", hint=_CORRECT) from error
 
 
 def _price(text: str) -> float:

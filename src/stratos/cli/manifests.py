@@ -22,6 +22,8 @@ from stratos.base.manifest_yaml import load_all_yaml
 _SUFFIXES = (".yaml", ".yml", ".json")
 _LARGEST_BYTES = 10 * 2**20  # thousands of objects; a larger file is hardly one that somebody meant to hand over
 _STANDARD_INPUT = Path("-")
+_RENDER_FIRST = "it looks like a template; render it first, as `helm template` does"
+_CONVERT_FIRST = "node templates written in Terraform become manifests by `stratos convert -f FILE`"
 _NEED_SELECTORS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"})
 
 
@@ -62,15 +64,19 @@ def _files(path: Path) -> Iterable[Path]:
 def _read(file: Path) -> Iterable[Manifest]:
     name = "standard input" if file == _STANDARD_INPUT else str(file)
     try:
-        documents = list(load_all_yaml(_text(file, name)))
+        text = _text(file, name)
+        documents = list(load_all_yaml(text))
     except UnicodeDecodeError as error:
-        raise Invalid(f"{name} is not text: byte {error.start} is not UTF-8") from error
+        raise Invalid(
+            f"{name} is not text: byte {error.start} is not UTF-8", hint="manifests are YAML or JSON, written in UTF-8"
+        ) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise Invalid(f"{name}{place}: {error.problem or error.context}", hint="this is not valid YAML") from error
+        hint = _RENDER_FIRST if "{{" in text else "this is not valid YAML"
+        raise Invalid(f"{name}{place}: {error.problem or error.context}", hint=hint) from error
     except yaml.YAMLError as error:
-        raise Invalid(f"{name} is not valid YAML: {error}") from error
+        raise Invalid(f"{name} is not valid YAML: {error}", hint="manifests are YAML or JSON") from error
     for number, document in enumerate(documents, start=1):
         source = f"{name}, document {number}" if len(documents) > 1 else name
         for item, obj in _objects(document):
@@ -104,7 +110,8 @@ def _objects(document: object) -> Iterable[tuple[str, object]]:
 
 def _checked(obj: object, source: str) -> dict[str, Any]:
     if not isinstance(obj, dict):
-        raise Invalid(f"{source} is not a Kubernetes object but {_what(obj)}", hint="it must be a mapping with a kind")
+        hint = _CONVERT_FIRST if source.endswith(".tf") else "it must be a mapping with a kind"
+        raise Invalid(f"{source} is not a Kubernetes object but {_what(obj)}", hint=hint)
     for field in ("apiVersion", "kind"):
         if not isinstance(obj.get(field), str) or not obj[field]:
             raise Invalid(f"{source}: {field} is missing", hint="every Kubernetes object has apiVersion and kind")

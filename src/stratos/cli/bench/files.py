@@ -101,7 +101,7 @@ def _read(file: Path, shape: type[_T]) -> _T:
             raise Invalid(f"{file} is larger than {MOST_BYTES // MIB} MiB", hint="split it; is it the right file?")
         return msgspec.json.decode(file.read_bytes(), type=shape)
     except OSError as error:
-        raise Invalid(f"{file} cannot be read: {error.strerror}") from error
+        raise Invalid(f"{file} cannot be read: {error.strerror}", hint="name a JSON file that is there") from error
     except msgspec.DecodeError as error:
         raise Invalid(f"{file}: {error}", hint="`stratos bench packing --help` shows the form of both files") from error
 
@@ -116,7 +116,7 @@ def _refuse_doubles(file: Path, names: list[str]) -> None:
 
 def _pod(row: PodRow, place: str) -> Pod:
     if row.mem_mib < 0 or row.gpu < 0:
-        raise Invalid(f"{place}: {row.name} asks for less than nothing")
+        raise Invalid(f"{place}: {row.name} asks for less than nothing", hint="what a pod asks for is 0 or more")
     requests: dict[str, Any] = {
         "cpu": f"{_millis(row.cpu, place)}m",
         "memory": round(row.mem_mib * MIB),
@@ -172,5 +172,5 @@ def _millis(cores: Cores, place: str) -> int:
     except Invalid as error:
         raise Invalid(f"{place}: cpu: {error.message}", hint="cores as a number, or a quantity such as 250m") from error
     if millis < 0:
-        raise Invalid(f"{place}: cpu: {cores} is less than nothing")
+        raise Invalid(f"{place}: cpu: {cores} is less than nothing", hint="cores are 0 or more")
     return millis

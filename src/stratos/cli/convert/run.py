@@ -17,6 +17,7 @@ from stratos.base.errors import Invalid, NotFound
 from stratos.cli.convert.foreign import ForeignTemplate, node_template
 from stratos.cli.convert.terraform import templates_in_hcl, templates_in_terraform_json
 
+_ENDINGS = "Terraform's files end in .tf or .tf.json, answers of an API in .json"
 _LARGEST_BYTES = 10 * 2**20
 
 
@@ -53,16 +54,17 @@ def _templates_in(file: Path) -> Iterator[ForeignTemplate]:
             raise Invalid(f"{file} is larger than {_LARGEST_BYTES // 2**20} MiB", hint="is it the right file?")
         text = file.read_text()
     except FileNotFoundError as error:
-        raise NotFound(f"there is no {file}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{file} cannot be read: {error}") from error
+        raise NotFound(f"there is no {file}", hint="give -f a .tf, .tf.json or .json file") from error
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{file} is not text: byte {error.start} is not UTF-8", hint=_ENDINGS) from error
+    except OSError as error:
+        raise Invalid(f"{file} cannot be read: {error.strerror}", hint="give -f a file that you may read") from error
     if file.suffix == ".tf":
         return templates_in_hcl(text, str(file))
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        hint = "Terraform's files end in .tf or .tf.json, answers of an API in .json"
-        raise Invalid(f"{file} is not JSON: {error}", hint=hint) from error
+        raise Invalid(f"{file} is not JSON: {error}", hint=_ENDINGS) from error
     if file.name.endswith(".tf.json"):
         return templates_in_terraform_json(content, str(file))
     return _templates_in_api_answer(content, str(file))

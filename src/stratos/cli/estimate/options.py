@@ -18,11 +18,27 @@ from stratos.planning.provisioning.annotations import compile_regexp
 _TERMS = {"on-demand": ["on-demand"], "spot": ["spot"], "both": ["on-demand", "spot"]}
 _SHAPE = ("binPackingNodeCpu", "binPackingNodeMemory", "binPackingNodeGPU", "binPackingNodeMinPodCount")
 _STRATEGIES = ("thresholds", "optimal")
+_ARCHITECTURES = ("amd64", "arm64")
 
 
 def _quantity(text: str) -> str:
-    parse_quantity(text)
+    if parse_quantity(text) < 0:
+        raise Invalid(f"{text!r} is less than nothing", hint="write 0 or more, such as 4 or 16Gi")
     return text
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise Invalid(f"{text!r} is not a whole number", hint="write one such as 2") from error
+
+
+def _decimal(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise Invalid(f"{text!r} is not a number", hint="write one such as 0.5") from error
 
 
 def _regexp(text: str) -> str:
@@ -37,23 +53,23 @@ def _names(text: str) -> list[str]:
 _LUNA: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "binSelectPodCpuThreshold": ("binSelection.podCpuThreshold", _quantity),
     "binSelectPodMemoryThreshold": ("binSelection.podMemoryThreshold", _quantity),
-    "binSelectPodGPUThreshold": ("binSelection.podGPUThreshold", int),
+    "binSelectPodGPUThreshold": ("binSelection.podGPUThreshold", _whole),
     "binPackingNodeCpu": ("binPacking.nodeCpu", _quantity),
     "binPackingNodeMemory": ("binPacking.nodeMemory", _quantity),
-    "binPackingNodeGPU": ("binPacking.nodeGPU", int),
-    "binPackingNodeMinPodCount": ("binPacking.nodeMinPodCount", int),
+    "binPackingNodeGPU": ("binPacking.nodeGPU", _whole),
+    "binPackingNodeMinPodCount": ("binPacking.nodeMinPodCount", _whole),
     "binPackingNodeTypeRegexp": ("binPacking.nodeTypeRegexp", _regexp),
     "binPackingNodePricing": ("binPacking.nodePricing", _names),
-    "nvidiaGPUTimeSlices": ("nvidiaGPUTimeSlices", int),
-    "spotPriceRatioEstimate": ("spotPriceRatioEstimate", float),
-    "aws.maxSpotPriceRatio": ("constraints.maxSpotPriceRatio", float),
-    "aws.maxSpotInterruptBucket": ("constraints.maxSpotInterruptBucket", int),
+    "nvidiaGPUTimeSlices": ("nvidiaGPUTimeSlices", _whole),
+    "spotPriceRatioEstimate": ("spotPriceRatioEstimate", _decimal),
+    "aws.maxSpotPriceRatio": ("constraints.maxSpotPriceRatio", _decimal),
+    "aws.maxSpotInterruptBucket": ("constraints.maxSpotInterruptBucket", _whole),
 }
 
 _WITHOUT_EFFECT = (
     *("aws.useSpotAdvisor", "aws.blockDeviceMappings", "aws.subnets", "aws.securityGroups", "aws.nodeInstanceProfile"),
     *("aws.amiIdGeneric", "aws.userDataType", "aws.userData", "gcp.diskSizeGb", "scaleUpTimeout", "clusterGPULimit"),
-    *("pendingPodReasonRegexp", "placeNodeSelector", "webhookConfigPrefix", "cloudProvider", "clusterID"),
+    *("placeNodeSelector", "webhookConfigPrefix", "cloudProvider", "clusterID"),
     *("imagePullSecretName", "labels", "podAnnotations", "nodeTTL", "scaleDown.nodeUnneededDuration"),
     *("scaleDown.binPackNodeUtilizationThreshold", "scaleDown.binSelectNodeUtilizationThreshold"),
     *("manageHighUtilization.enabled", "manageHighUtilization.loopPeriod", "manageHighUtilization.yellowCPU"),
@@ -61,6 +77,12 @@ _WITHOUT_EFFECT = (
     *("manageHighUtilization.greenCPU", "manageHighUtilization.greenMemory"),
 )
 """They say how a cluster is run and change no price: a configuration can be handed over as it is."""
+
+_MEANINGS: Mapping[str, Callable[[str], object]] = {
+    **{name: meaning for name, (_, meaning) in _LUNA.items()},
+    **dict.fromkeys(_WITHOUT_EFFECT, str),
+    "pendingPodReasonRegexp": _regexp,  # without effect, too, but a cluster would refuse one that is malformed
+}
 
 
 def luna_option(flag: str) -> str | None:
@@ -72,7 +94,7 @@ def _letters(name: str) -> str:
     return name.replace("-", "").replace(".", "").lower()
 
 
-_BY_FLAG = {_letters(name): name for name in (*_LUNA, *_WITHOUT_EFFECT)}
+_BY_FLAG = {_letters(name): name for name in _MEANINGS}
 _BY_FLAG |= {_letters(name.partition(".")[2]): name for name in _LUNA if "." in name}
 
 
@@ -108,11 +130,11 @@ class EstimateOptions:
             "constraints": {
                 "spot": "spot" in terms,
                 "onDemand": "on-demand" in terms,
-                "architectures": _names(self.architectures),
+                "architectures": [_choice("--arch", name, _ARCHITECTURES) for name in _names(self.architectures)],
             },
             "binPacking": {"nodePricing": terms},
         }
-        given = {"constraints.architectures": f"--arch {self.architectures}"}
+        given = {}
         for setting in self.settings:
             option, value = _setting(setting)
             if option in _LUNA:
@@ -125,7 +147,10 @@ class EstimateOptions:
         except msgspec.ValidationError as error:
             problem, _, place = str(error).partition(" - at `$.")
             path = place.rstrip("`").partition("[")[0]
-            raise Invalid(f"{given.get(path, path)}: {problem[0].lower()}{problem[1:]}") from error
+            raise Invalid(
+                f"{given.get(path, path)}: {problem[0].lower()}{problem[1:]}",
+                hint="options mean what the NodeTemplate's fields of these names do",
+            ) from error
 
 
 def _choice(option: str, value: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
@@ -139,15 +164,11 @@ def _setting(setting: str) -> tuple[str, object]:
     option, equals, text = setting.partition("=")
     if not equals:
         raise Invalid(f"--option {setting}: it has no value", hint=f"write --option {setting}=VALUE")
-    if option in _WITHOUT_EFFECT:
-        return option, text
-    if option not in _LUNA:
-        close = difflib.get_close_matches(option, (*_LUNA, *_WITHOUT_EFFECT), n=3)
+    if option not in _MEANINGS:
+        close = difflib.get_close_matches(option, _MEANINGS, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(_LUNA)}"
         raise Invalid(f"--option {option}: there is no such option", hint=hint)
     try:
-        return option, _LUNA[option][1](text)
+        return option, _MEANINGS[option](text)
     except Invalid as error:
         raise Invalid(f"--option {option}: {error.message}", hint=error.hint) from error
-    except ValueError as error:
-        raise Invalid(f"--option {option}: {text!r} has no meaning: {error}") from error

@@ -15,6 +15,8 @@ from stratos.planning.estimating.estimate import Place, estimate
 from stratos.planning.estimating.spot import Advice, SpotPrices, read_advice
 from stratos.planning.estimating.workloads import Workload, read_workload
 
+_ADVISOR = "give the file of the public spot advisor: spot-advisor-data.json"
+
 
 def run_estimate(
     files: Sequence[Path],
@@ -67,8 +69,8 @@ def _read_advice(file: Path) -> dict[str, dict[str, Advice]]:
     try:
         return read_advice(json.loads(file.read_bytes()))
     except OSError as error:
-        raise NotFound(f"{file} cannot be read: {error.strerror}") from error
+        raise NotFound(f"{file} cannot be read: {error.strerror}", hint=_ADVISOR) from error
     except ValueError as error:
-        raise Invalid(f"{file} is not JSON: {error}") from error
+        raise Invalid(f"{file} is not JSON: {error}", hint=_ADVISOR) from error
     except Invalid as error:
         raise Invalid(f"{file}: {error.message}", hint=error.hint) from error

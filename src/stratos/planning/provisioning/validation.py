@@ -30,6 +30,11 @@ def _problem(field: str, message: str) -> FieldProblem:
     return FieldProblem(f"spec.{field}", "FieldValueInvalid", message)
 
 
+def _refused(field: str, error: Invalid) -> FieldProblem:
+    """With the hint: who writes a template sees no more of it than this."""
+    return _problem(field, f"{error.message}; {error.hint}")
+
+
 def _regexps(spec: NodeTemplateSpec) -> Iterator[FieldProblem]:
     stated = {
         "constraints.instanceTypeRegexp": spec.constraints.instance_type_regexp,
@@ -40,7 +45,7 @@ def _regexps(spec: NodeTemplateSpec) -> Iterator[FieldProblem]:
         try:
             compile_regexp(pattern)
         except Invalid as error:
-            yield _problem(field, error.message)
+            yield _refused(field, error)
 
 
 def _quantities(spec: NodeTemplateSpec) -> Iterator[FieldProblem]:
@@ -59,7 +64,7 @@ def _quantities(spec: NodeTemplateSpec) -> Iterator[FieldProblem]:
             if parse_quantity(quantity) < 0:
                 yield _problem(field, f"{quantity!r} is less than nothing")
         except Invalid as error:
-            yield _problem(field, error.message)
+            yield _refused(field, error)
 
 
 def _contradictions(spec: NodeTemplateSpec) -> Iterator[FieldProblem]:
