@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -378,6 +379,15 @@ def test_a_node_that_is_not_ready_for_long_is_replaced() -> None:
     early = plan(a_machine("a", held, unready_for=timedelta(minutes=9)))
     assert not early.disruptions
     assert early.look_again_at == NOW + timedelta(minutes=1)
+
+
+def test_a_node_that_fails_the_moment_it_comes_into_service_is_replaced() -> None:
+    """It was never seen ready in service, and its time to join is over: nobody else would give it up."""
+    machine = a_machine("a", unready_for=LONG)
+    status = msgspec.structs.replace(machine.claim.status, ready_at=None)
+    never_ready = replace(machine, claim=msgspec.structs.replace(machine.claim, status=status))
+
+    assert gone(plan(never_ready)) == {"a": Reason.UNHEALTHY}
 
 
 # Cheaper

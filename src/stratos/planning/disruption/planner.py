@@ -30,7 +30,6 @@ from stratos.planning.disruption.usage import (
     unneeded_until,
 )
 from stratos.planning.disruption.ways import Obstacle, Way, obstacle_of_node, way_out
-from stratos.planning.pools.nodes import has_become_ready
 from stratos.snapshot.disruption import DisruptionSnapshot
 
 
@@ -107,8 +106,8 @@ class _Planner:
             if after is None or machine.name in self._departures.names or not machine.stays:
                 continue
             ready = find_condition(machine.claim.status.conditions, ClaimCondition.READY)
-            served = machine.claim.status.state is NodeState.RUNNING and has_become_ready(machine.claim.status)
-            if not served or ready is None or ready.status == "True" or ready.last_transition_time is None:
+            in_use = machine.claim.status.state is NodeState.RUNNING  # before, its time to join is limited
+            if not in_use or ready is None or ready.status == "True" or ready.last_transition_time is None:
                 continue
             since = ready.last_transition_time
             if self._is_due(since + timedelta(seconds=parse_duration_seconds(after))):
