@@ -96,8 +96,10 @@ def test_a_launch_that_was_refused_is_not_tried_again() -> None:
 def test_no_machine_of_a_template_is_ever_stopped_started_or_parked(
     state: NodeState, seen: MachineState | None, node: Node | None, leaving: bool
 ) -> None:
-    """Nobody would wake it again: it would be paid for, and its pods would wait for ever."""
-    leaving = leaving or state is NodeState.TERMINATING
+    """Nobody would wake it again: it would be paid for, and its pods would wait for ever.
+
+    Nor when somebody writes into a claim that is on its way out that its machine is wanted after all.
+    """
     claim = a_template_claim(state=state, deleted=leaving)
 
     made = plan(claim, seen=seen, node=node)

@@ -228,7 +228,8 @@ def _resume(draft: Draft) -> MachinePlan:
         return lost(draft)
     closed = draft.look.node is None or has_taint(draft.look.node, STANDBY_TAINT)
     if closed or draft.seen in ASLEEP:
-        return _park(draft)
+        # Nothing of a template stops to be woken: its pods get another machine.
+        return _remove(draft) if draft.claim.spec.template else _park(draft)
     draft.move(NodeState.STANDBY, NodeState.RUNNING, wakes_done=draft.claim.spec.wakes)
     draft.shape(Role.SERVING, lifted=True)
     return draft.plan(look_again_seconds=0.0)
