@@ -186,7 +186,7 @@ def test_other_pools_say_why_they_did_not_act() -> None:
 
     assert story.rejected == (
         "pool gpu: the pod does not tolerate its taint gpu=:NoSchedule",
-        "pool spare: would do too; one pool acts for a pod, and that was ci",
+        "pool spare: would do too; one acts for a pod, and that was pool ci",
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 
 from controllers.pool_stories import Story, tell
 from controllers.template_stories import add_deployment, add_template, pods, wait_running
+from stratos.apis.nodeclaim import NODE_CLAIM
 from stratos.cli.explain import explain
 from stratos.cli.explaining.story import Story as Told
 from stratos.testing.virtual_time import VirtualClock
@@ -98,5 +99,25 @@ def test_a_node_of_a_template_tells_its_price_and_why_it_was_asked_for() -> None
         assert str(found.facts["running"]).startswith("default/web-")
         assert found.reasons[0].startswith("running is wanted. ScaleUp: ")
         assert (await told_of(story, "node", claim.metadata.name)).headline == found.headline
+
+    tell(plot)
+
+
+def test_a_node_that_is_to_go_tells_why_and_for_whom_it_waits() -> None:
+    """Somebody wonders why a machine is still paid for: it says what it waits for."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story)
+        await add_deployment(story, "web", 1)
+        await wait_running(story, 1, within=300)
+        [claim] = await story.claims()
+        departure = {"reason": "Drifted", "message": "customLabels changed", "at": "2030-01-01T00:00:00Z"}
+        await story.client.patch(
+            NODE_CLAIM, claim.metadata.name, {"spec": {"departure": {**departure, "replacements": ["any-new"]}}}
+        )
+
+        found = await told_of(story, "node", claim.metadata.name)
+
+        assert "it is to go, once any-new can serve instead. Drifted: customLabels changed" in found.reasons
 
     tell(plot)

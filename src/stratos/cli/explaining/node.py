@@ -50,7 +50,7 @@ def tell_node(scene: Scene, machine: PoolMachine, pool: NodePool) -> Story:
         headline=f"{subject} of pool {claim.spec.pool} {_state_words(scene, claim)}",
         facts=_facts(machine),
         steps=in_order(_steps(claim)),
-        reasons=(*_why(claim), *_what_next(scene, machine, pool), *_held_up(scene, machine)),
+        reasons=(*_why(claim), *_what_next(scene, machine, pool), *_held_up(scene, claim, machine.pods)),
     )
 
 
@@ -72,7 +72,7 @@ def tell_template_node(scene: Scene, claim: NodeClaim, pods: Sequence[Pod]) -> S
             "running": _running(pods),
         },
         steps=in_order(_steps(claim)),
-        reasons=_why(claim),
+        reasons=(*_why(claim), *_departure(claim), *_held_up(scene, claim, pods)),
     )
 
 
@@ -190,16 +190,25 @@ def _recycling(scene: Scene, claim: NodeClaim, pool: NodePool) -> Iterator[str]:
         yield f"is drained and replaced in {left}, at {ends:%H:%M:%S} (maxNodeRuntime {pool.spec.max_node_runtime})"
 
 
-def _held_up(scene: Scene, machine: PoolMachine) -> Iterator[str]:
+def _departure(claim: NodeClaim) -> Iterator[str]:
+    """Why a template's machine is to go, and what has to be there before."""
+    departure = claim.spec.departure
+    if departure is None:
+        return
+    first = f", once {', '.join(departure.replacements)} can serve instead" if departure.replacements else ""
+    yield f"it is to go{first}. {departure.reason}: {departure.message}"
+
+
+def _held_up(scene: Scene, claim: NodeClaim, pods: Sequence[Pod]) -> Iterator[str]:
     """What went wrong, and whom a drain waits for."""
     for type_ in ClaimCondition:
-        condition = find_condition(machine.claim.status.conditions, type_)
+        condition = find_condition(claim.status.conditions, type_)
         if condition is None or condition.status != "False" or condition.reason == "Stopped":
             continue
         yield f"{condition.type} is false since {_clock(condition.last_transition_time)}: {condition.message}"
-    if machine.claim.status.state is not NodeState.TERMINATING:
+    if claim.status.state is not NodeState.TERMINATING:
         return
-    for pod in workload_pods(machine.pods):
+    for pod in workload_pods(pods):
         budget = protecting_budget(pod, scene.budgets)
         if budget is not None and budget.status.disruptions_allowed == 0:
             yield f"{pod.metadata.key} stays: PodDisruptionBudget {budget.metadata.key} allows no disruption now"

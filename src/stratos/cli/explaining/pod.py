@@ -135,16 +135,16 @@ def _hint_for_starting(scene: Scene, pod: Pod) -> str:
 
 def _rejected(scene: Scene, pod: Pod, claim: NodeClaim, choice: Choice | None) -> tuple[str, ...]:
     """What was weighed at the time, if the machine came for this pod; of others, how it looks now."""
-    decision, acted = claim.spec.decision, claim.spec.pool
+    decision = claim.spec.decision
     then = decision.rejected if decision is not None and pod.metadata.key in decision.pods else ()
     if choice is not None:
         return not_chosen_lines(choice)
     asks = requirements_of(pod)
     now = tuple(
         f"pool {offer.pool}: "
-        + (why_not(asks, offer) or f"would do too; one pool acts for a pod, and that was {acted}")
+        + (why_not(asks, offer) or f"would do too; one acts for a pod, and that was {owner_words(claim)}")
         for offer in sorted(scene.offers, key=lambda offer: offer.pool)
-        if offer.pool != acted
+        if offer.pool != claim.spec.pool
     )
     told = {_pool_of(line) for line in then}
     return (*then, *(line for line in now if _pool_of(line) not in told))
