@@ -35,6 +35,7 @@ def test_b59_a_pod_on_a_templates_machine_is_told_why_that_type_and_why_no_other
         assert found.facts["template"] == "any"
         assert found.facts["path"] == "cold"
         assert any(claim.spec.instance_type in reason for reason in found.reasons)
+        assert found.rejected[0].startswith("alone it would get ")
         assert any("dearer" in line or "costs the same" in line for line in found.rejected)
         assert any(line.endswith("types: constraints.minCpu") for line in found.rejected)
         assert any(line.endswith("types: constraints.instanceFamilies.exclude") for line in found.rejected)

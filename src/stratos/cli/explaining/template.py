@@ -83,6 +83,13 @@ def service_of_templates(scene: Scene, pod: Pod, events: Sequence[Event]) -> Ser
 
 def not_chosen_lines(choice: Choice) -> tuple[str, ...]:
     """Candidates that lost, with what they cost more, and those that were no candidates, by the rule."""
+    best = choice.best
+    # The machine that came may be a larger one that others share: say what the differences below are from.
+    base = []
+    if best is not None:
+        offering = best.offering
+        price = f"${best.price_usd_per_hour:.4f}/h"
+        base = [f"alone it would get {offering.instance_type} {offering.capacity_type} at {price}; against that:"]
     next_ones = [
         f"{each.instance_type} {each.capacity_type}, ${each.price_usd_per_hour:.4f}/h: {each.reason}"
         for each in choice.runners_up
@@ -92,7 +99,7 @@ def not_chosen_lines(choice: Choice) -> tuple[str, ...]:
         for each in choice.too_small
     ]
     rules = [f"{number} types: {rule}" for rule, number in list(choice.rejected.items())[:_RULES_TOLD]]
-    return (*next_ones, *small, *rules, *choice.notes)
+    return (*base, *next_ones, *small, *rules, *choice.notes)
 
 
 def what_if_lines(choice: Choice) -> tuple[str, ...]:
