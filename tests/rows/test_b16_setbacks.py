@@ -9,6 +9,7 @@ from controllers.pool_stories import Story, tell
 from controllers.template_stories import add_template, pod_events, template, wait_running
 from rows.template_world import add_pod
 from stratos.apis.event import EVENT
+from stratos.apis.pod import POD
 from stratos.catalog.instance_type import CapacityType
 from stratos.providers.contract import MachineState
 
@@ -156,3 +157,21 @@ def test_b53_the_next_gpu_of_the_list_is_used_while_the_first_is_sold_out() -> N
 
 async def _warned(story: Story, number: int) -> bool:
     return len(await pod_events(story, WARNING)) >= number
+
+
+def test_a_pod_whose_annotation_is_mended_is_looked_at_again_at_once() -> None:
+    """Whoever corrects a slip of the pen should not have to wait until something else happens in the cluster."""
+
+    async def plot(story: Story) -> None:
+        await add_template(story, isDefault=True)
+        await add_pod(story, "app", annotations={"node.elotl.co/instance-max-gpus": "few"})
+        await asyncio.sleep(30)
+        assert not await story.claims()
+
+        mended = {"node.elotl.co/instance-max-gpus": "0"}
+        await story.client.patch(POD, "default/app", {"metadata": {"annotations": mended}})
+        await asyncio.sleep(5)
+
+        assert len(await story.claims()) == 1
+
+    tell(plot)

@@ -148,6 +148,8 @@ class _Provisioning:
             if old is None or not (old.unschedulable or asks_for_estimate(old)):
                 self._last_came_at = self._clock.monotonic()
                 now()
+            elif _asks_for_other_things(pod, old):
+                now()
             elif any(template.spec.pods.pending_reason_regexp for template in seen.templates):
                 # It may wait for another reason now. Of a thousand pods that is news a thousand times.
                 controller.enqueue(_ALL, LONGEST_WAIT_SECONDS)
@@ -261,6 +263,12 @@ def _settling(look: ProvisioningSnapshot) -> list[datetime]:
 
 def _is_launched(claim: NodeClaim) -> bool:
     return is_condition_true(claim.status.conditions, ClaimCondition.LAUNCHED)
+
+
+def _asks_for_other_things(pod: Pod, old: Pod) -> bool:
+    """Whether somebody mended it: its annotations say which machines will do, its labels which template."""
+    new, before = pod.metadata, old.metadata
+    return (new.annotations, new.labels, pod.spec) != (before.annotations, before.labels, old.spec)
 
 
 def _has_failed(claim: NodeClaim) -> bool:
