@@ -38,3 +38,28 @@ def test_a_timeout_fires_at_its_virtual_moment() -> None:
 def test_a_deadlock_is_reported_instead_of_hanging() -> None:
     with pytest.raises(StalledError):
         run(asyncio.Event().wait())
+
+
+def test_tasks_of_a_group_are_cancelled_in_the_order_they_were_made() -> None:
+    """By address, the order would depend on what the process did before, and no replay would hold."""
+    cancelled: list[int] = []
+
+    async def wait(number: int) -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            cancelled.append(number)
+
+    async def fail_beside_others() -> None:
+        clutter = [bytearray(48 + number) for number in range(100)]  # so that addresses are no steps of a stair
+        with pytest.raises(ExceptionGroup):
+            async with asyncio.TaskGroup() as group:
+                for number in range(20):
+                    group.create_task(wait(number))
+                    clutter.pop(number % len(clutter))
+                await asyncio.sleep(1)
+                raise ValueError("away with them")
+
+    run(fail_beside_others())
+
+    assert cancelled == list(range(20))

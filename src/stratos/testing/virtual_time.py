@@ -8,6 +8,7 @@ no threads, no sockets. If nothing is ready and no timer is set, nothing can eve
 from __future__ import annotations
 
 import asyncio
+import itertools
 import selectors
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
@@ -42,6 +43,24 @@ class _JumpingSelector(selectors.DefaultSelector):
         return ready
 
 
+class _NumberedTask(asyncio.Task[Any]):
+    """A task that hashes by its number.
+
+    Task groups keep their tasks in a set and cancel them in its order. Tasks hash by their address in memory, so that
+    order would depend on whatever the process did before.
+    """
+
+    def __init__(self, number: int, *arguments: Any, **settings: Any) -> None:
+        self._number = number  # before the task registers itself in the sets of its loop
+        super().__init__(*arguments, **settings)
+
+    def __hash__(self) -> int:
+        return self._number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """The loop and its clock. ``time()`` starts at zero and moves only while nothing is ready to run."""
 
@@ -49,6 +68,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._jumping = _JumpingSelector()
         self._start = start
         super().__init__(self._jumping)
+        numbers = itertools.count(1)
+        self.set_task_factory(
+            lambda loop, coroutine, **settings: _NumberedTask(next(numbers), coroutine, loop=loop, **settings)
+        )
 
     def time(self) -> float:
         return self._jumping.elapsed
