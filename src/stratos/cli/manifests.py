@@ -18,9 +18,10 @@ import yaml
 
 from stratos.base.errors import Invalid, NotFound
 from stratos.base.manifest_yaml import load_all_yaml
+from stratos.base.quantity import MEBIBYTE
 
 _SUFFIXES = (".yaml", ".yml", ".json")
-_LARGEST_BYTES = 10 * 2**20  # thousands of objects; a larger file is hardly one that somebody meant to hand over
+_LARGEST_BYTES = 10 * MEBIBYTE  # thousands of objects; a larger file is hardly one that somebody meant to hand over
 _STANDARD_INPUT = Path("-")
 _RENDER_FIRST = "it looks like a template; render it first, as `helm template` does"
 _CONVERT_FIRST = "node templates written in Terraform become manifests by `stratos convert -f FILE`"
@@ -93,7 +94,7 @@ def _text(file: Path, name: str) -> str:
         raise Invalid(f"{name} cannot be read: {error.strerror}") from error
     if len(content) > _LARGEST_BYTES:
         raise Invalid(
-            f"{name} is larger than {_LARGEST_BYTES // 2**20} MiB",
+            f"{name} is larger than {_LARGEST_BYTES // MEBIBYTE} MiB",
             hint="split it; is it a manifest at all? One Kubernetes object is never larger than 1.5 MiB",
         )
     return content.decode("utf-8")

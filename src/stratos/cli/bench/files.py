@@ -21,13 +21,12 @@ from stratos.apis.pod import (
     SelectorRequirement,
 )
 from stratos.base.errors import Invalid
-from stratos.base.quantity import parse_quantity
+from stratos.base.quantity import GIBIBYTE, MEBIBYTE, parse_quantity
 from stratos.catalog.instance_type import CapacityType
 from stratos.cli.bench.sets import BenchSet, candidate
 from stratos.planning.packing.problem import Candidate
 
-MIB = 2**20
-MOST_BYTES = 200 * MIB
+MOST_BYTES = 200 * MEBIBYTE
 GPU_SKU = "stratos.sh/gpu-sku"
 ANYWHERE = "zone-a"
 
@@ -98,7 +97,7 @@ _T = TypeVar("_T")
 def _read(file: Path, shape: type[_T]) -> _T:
     try:
         if file.stat().st_size > MOST_BYTES:
-            raise Invalid(f"{file} is larger than {MOST_BYTES // MIB} MiB", hint="split it; is it the right file?")
+            raise Invalid(f"{file} is larger than {MOST_BYTES // MEBIBYTE} MiB", hint="split it; is it the right file?")
         return msgspec.json.decode(file.read_bytes(), type=shape)
     except OSError as error:
         raise Invalid(f"{file} cannot be read: {error.strerror}", hint="name a JSON file that is there") from error
@@ -119,7 +118,7 @@ def _pod(row: PodRow, place: str) -> Pod:
         raise Invalid(f"{place}: {row.name} asks for less than nothing", hint="what a pod asks for is 0 or more")
     requests: dict[str, Any] = {
         "cpu": f"{_millis(row.cpu, place)}m",
-        "memory": round(row.mem_mib * MIB),
+        "memory": round(row.mem_mib * MEBIBYTE),
     }
     if row.gpu:
         requests["nvidia.com/gpu"] = row.gpu
@@ -146,7 +145,7 @@ def _candidates(
     prices = {CapacityType.ON_DEMAND: row.price_on_demand, CapacityType.SPOT: row.price_spot}
     allocatable = {
         "cpu": round(row.vcpu * 1000) - _millis(overhead.cpu, "overhead"),
-        "memory": round(row.mem_gib * 1024 * MIB) - round(overhead.mem_mib * MIB),
+        "memory": round(row.mem_gib * GIBIBYTE) - round(overhead.mem_mib * MEBIBYTE),
         "pods": row.pods,
     }
     if row.gpu:

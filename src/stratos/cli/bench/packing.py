@@ -49,11 +49,6 @@ class Measured:
     pods: int
     seconds: float  # median over the rounds: pods compiled and packed
     compiling_seconds: float  # of these: what each pod asks for
-    rounds: int
-
-    @property
-    def placed(self) -> int:
-        return self.pods - len(self.packing.unplaced)
 
 
 def measure(make: Callable[[], BenchSet], effort: str, rounds: int) -> Measured:
@@ -72,7 +67,6 @@ def measure(make: Callable[[], BenchSet], effort: str, rounds: int) -> Measured:
         len(pods),
         statistics.median(seconds for seconds, _ in both),
         statistics.median(compiling for _, compiling in both),
-        rounds,
     )
 
 

@@ -27,6 +27,7 @@ from stratos.apis.pod import (
     TopologySpreadConstraint,
     WeightedPodAffinityTerm,
 )
+from stratos.base.quantity import GIBIBYTE
 from stratos.catalog.allocatable import node_allocatable
 from stratos.catalog.catalog import load_catalog
 from stratos.catalog.instance_type import CapacityType
@@ -35,7 +36,6 @@ from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.placement import PlacedPod
 from stratos.planning.scheduling.requirements import requirements_of
 
-GIB = 2**30
 CPU_MILLIS = (100, 250, 500, 1000, 1500)
 MEMORY_MIB = (100, 256, 512, 1024, 2048, 4096)
 LABEL_VALUES = ("a", "b", "c", "d", "e", "f", "g")
@@ -106,10 +106,10 @@ def field_candidates() -> list[Candidate]:
     return [
         candidate(
             f"type-{index + 1}",
-            {"cpu": (index + 1) * 1000, "memory": (index + 1) * 2 * GIB, "pods": (index + 1) * 10},
+            {"cpu": (index + 1) * 1000, "memory": (index + 1) * 2 * GIBIBYTE, "pods": (index + 1) * 10},
             zone,
             terms,
-            (0.1 * (index + 1) + 0.1 * (index + 1) * 2 * GIB / 1e9) * share,
+            (0.1 * (index + 1) + 0.1 * (index + 1) * 2 * GIBIBYTE / 1e9) * share,
         )
         for index in range(400)
         for zone in ZONES
@@ -242,7 +242,7 @@ def _used_node(index: int, rng: random.Random) -> ExistingNode:
         labels.ARCH: "amd64",
         labels.OS: "linux",
     }
-    allocatable = {"cpu": cores * 1000, "memory": cores * 4 * GIB, "pods": cores * 10}
+    allocatable = {"cpu": cores * 1000, "memory": cores * 4 * GIBIBYTE, "pods": cores * 10}
     pods: list[PlacedPod] = []
     used = 0
     while used < cores * 500:

@@ -14,11 +14,12 @@ import yaml
 from stratos.apis.nodepool import NodeClassRef
 from stratos.apis.nodetemplate import NODE_TEMPLATE, NodeTemplate
 from stratos.base.errors import Invalid, NotFound
+from stratos.base.quantity import MEBIBYTE
 from stratos.cli.convert.foreign import ForeignTemplate, node_template
 from stratos.cli.convert.terraform import templates_in_hcl, templates_in_terraform_json
 
 _ENDINGS = "Terraform's files end in .tf or .tf.json, answers of an API in .json"
-_LARGEST_BYTES = 10 * 2**20
+_LARGEST_BYTES = 10 * MEBIBYTE
 
 
 def run_convert(files: Iterable[Path], node_class: str) -> None:
@@ -51,7 +52,7 @@ def _node_class_ref(text: str) -> NodeClassRef:
 def _templates_in(file: Path) -> Iterator[ForeignTemplate]:
     try:
         if file.stat().st_size > _LARGEST_BYTES:
-            raise Invalid(f"{file} is larger than {_LARGEST_BYTES // 2**20} MiB", hint="is it the right file?")
+            raise Invalid(f"{file} is larger than {_LARGEST_BYTES // MEBIBYTE} MiB", hint="is it the right file?")
         text = file.read_text()
     except FileNotFoundError as error:
         raise NotFound(f"there is no {file}", hint="give -f a .tf, .tf.json or .json file") from error

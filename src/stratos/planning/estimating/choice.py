@@ -12,7 +12,7 @@ from itertools import islice
 import msgspec
 
 from stratos.apis.nodetemplate import Constraints
-from stratos.base.quantity import format_amount
+from stratos.base.quantity import GIBIBYTE, format_amount
 from stratos.base.selectors import LabelSelector
 from stratos.planning.estimating.answer import RunnerUp
 from stratos.planning.packing.problem import Candidate, Relaxation
@@ -192,7 +192,7 @@ def _words(resource: str, amount: int) -> str:
         case "cpu":
             return f"{amount / 1000:g}"
         case "memory":
-            return f"{round(amount / 2**30, 2):g}Gi"
+            return f"{round(amount / GIBIBYTE, 2):g}Gi"
         case _:
             return format_amount(resource, amount)
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from stratos.apis.node import Taint
 from stratos.apis.pod import Toleration
-from stratos.base.quantity import format_amount
+from stratos.base.quantity import GIBIBYTE, MEBIBYTE, format_amount
 from stratos.base.selectors import LabelSelector, Requirement
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.rejection import Rule
@@ -71,14 +71,11 @@ def _words(resource: str, amount: int) -> str:
     match resource:
         case "cpu":
             return f"{amount / 1000:.12g}"
-        case "memory" | "ephemeral-storage" if amount >= _MIB:
-            hundredths = amount * 100 // 2**30
-            return f"{hundredths / 100:.12g}Gi" if hundredths >= 100 else f"{amount // _MIB}Mi"
+        case "memory" | "ephemeral-storage" if amount >= MEBIBYTE:
+            hundredths = amount * 100 // GIBIBYTE
+            return f"{hundredths / 100:.12g}Gi" if hundredths >= 100 else f"{amount // MEBIBYTE}Mi"
         case _:
             return format_amount(resource, amount)
-
-
-_MIB = 1024 * 1024
 
 
 def _selector(stated: Requirement) -> Constraint:
