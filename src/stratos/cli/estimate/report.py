@@ -14,11 +14,12 @@ from stratos.planning.estimating.answer import (
     RunnerUp,
     WorkloadEstimate,
 )
+from stratos.planning.estimating.standby import PoolQuote
 
 _SHOWN = 2  # of the others, where people read; programs get all
 
 
-def to_json(answers: Iterable[CloudEstimate]) -> dict[str, Any]:
+def to_json(answers: Iterable[CloudEstimate], keeping: Iterable[Sequence[PoolQuote]]) -> dict[str, Any]:
     return {
         "clouds": [
             {
@@ -26,13 +27,29 @@ def to_json(answers: Iterable[CloudEstimate]) -> dict[str, Any]:
                 "region": answer.region,
                 "zone": answer.zone or None,
                 "workloads": [_workload(workload) for workload in answer.workloads if workload.groups],
+                "pools": [_pool(quote) for quote in quotes],
                 "complete": answer.complete,
                 "total_usd_per_hour": _usd(answer.total_usd_per_hour),
                 "total_usd_per_month": _usd(answer.total_usd_per_hour * HOURS_PER_MONTH),
                 "lower_bound_usd_per_hour": _usd(answer.lower_bound_usd_per_hour),
             }
-            for answer in answers
+            for answer, quotes in zip(answers, keeping, strict=True)
         ]
+    }
+
+
+def _pool(quote: PoolQuote) -> dict[str, Any]:
+    return {
+        "name": quote.name,
+        "instance_type": quote.instance_type or None,
+        "min_standby": quote.min_standby,
+        "pool_size": quote.pool_size,
+        "disks": list(quote.disks),
+        "disks_usd_per_month": round(quote.disks_usd_per_month, 4),
+        "standby_usd_per_month": round(quote.standby_usd_per_month, 4),
+        "price_usd_per_hour": _usd(quote.price_usd_per_hour),
+        "most_usd_per_hour": _usd(quote.most_usd_per_hour),
+        **({"reason": quote.reason} if quote.reason else {}),
     }
 
 
@@ -81,9 +98,11 @@ def _usd(amount: float) -> float:
 # For people
 
 
-def to_text(answers: Sequence[CloudEstimate], skipped: Sequence[str]) -> str:
-    blocks = [list(_cloud(answer)) for answer in answers]
-    if len(answers) > 1:
+def to_text(answers: Sequence[CloudEstimate], keeping: Sequence[Sequence[PoolQuote]], skipped: Sequence[str]) -> str:
+    asks_for_pods = any(workload.groups for workload in answers[0].workloads)
+    blocks = [list(_cloud(answer)) for answer in answers] if asks_for_pods else []
+    blocks += [list(_pools(answer, quotes)) for answer, quotes in zip(answers, keeping, strict=True) if quotes]
+    if asks_for_pods and len(answers) > 1:
         blocks.append(list(_side_by_side(answers)))
     notes = list(_notes(answers[0], skipped))
     if notes:
@@ -126,6 +145,22 @@ def _row(workload: WorkloadEstimate, group: GroupEstimate) -> tuple[str, str, st
         f"{total:.4f}",
         f"{total * HOURS_PER_MONTH:,.2f}",
     )
+
+
+def _pools(answer: CloudEstimate, quotes: Sequence[PoolQuote]) -> Iterator[str]:
+    """Beside the pods, not among them: what their machines cost while they stand by, and while they run."""
+    yield f"{answer.cloud} {answer.region}, warm pools"
+    for quote in quotes:
+        if quote.reason:
+            yield _note(f"nodepool/{quote.name}: no price: {quote.reason}", "  ")
+            continue
+        yield f"  nodepool/{quote.name}: {quote.min_standby} × {quote.instance_type} stand by"
+        kept = f"{' and '.join(quote.disks)} each, ${quote.disks_usd_per_month:,.2f} a month"
+        yield _note(f"standing by: ${quote.standby_usd_per_month:,.2f} a month for disks ({kept})")
+        yield _note(
+            f"running: ${quote.price_usd_per_hour:.4f}/h each, ${quote.most_usd_per_hour:.4f}/h"
+            f" with all {quote.pool_size}, by the second"
+        )
 
 
 _TO_THE_RIGHT = (False, True, False, True, True, True)

@@ -21,6 +21,7 @@ from stratos.apis.meta import KubeObject
 from stratos.base.clock import Clock
 from stratos.catalog.allocatable import default_disk_gib, node_allocatable, node_capacity
 from stratos.catalog.catalog import Catalog
+from stratos.catalog.disks import disk_usd_per_hour
 from stratos.catalog.instance_type import CapacityType, Offering
 from stratos.providers.contract import (
     Disk,
@@ -40,7 +41,7 @@ from stratos.providers.simulated.account import Account, default_account, has_ta
 from stratos.providers.simulated.host import HostDisk, HostSoftware
 from stratos.providers.simulated.hypervisor import Hypervisor
 from stratos.providers.simulated.machines import Cost, SimulatedMachine, launched_machine
-from stratos.providers.simulated.market import DiskPrices, Quota, Stock, Toll
+from stratos.providers.simulated.market import Quota, Stock, Toll
 from stratos.providers.simulated.resolve import resolve_node_class
 from stratos.providers.simulated.sales import Sales
 from stratos.providers.simulated.saved import load_machines, save_machines
@@ -83,7 +84,6 @@ class CloudOptions:
     spot_interruptions_per_hour: float = 0.0  # of each running spot machine
     interruption_notice_seconds: float = 120.0
     terminated_shown_seconds: float = 3600.0
-    disk_prices: DiskPrices = field(default_factory=DiskPrices)
     calls_remembered: int = 100_000
 
 
@@ -352,7 +352,6 @@ class SimulatedCloud:
 
     def _create(self, request: LaunchRequest, offering: Offering) -> SimulatedMachine:
         disks = request.disks or (Disk("/dev/xvda", default_disk_gib(self.catalog.cloud)),)
-        prices = self.options.disk_prices
         machine = launched_machine(
             machine_id=self._new_id(),
             number=len(self._machines),
@@ -361,7 +360,10 @@ class SimulatedCloud:
             offering=OfferingKey(offering.instance_type, offering.zone, offering.capacity_type),
             price_usd_per_hour=offering.price_usd_per_hour,
             disk=HostDisk(disks[0].size_gib),
-            disk_usd_per_hour=sum(prices.usd_per_hour(disk.volume_type, disk.size_gib) for disk in disks),
+            disk_usd_per_hour=sum(
+                disk_usd_per_hour(disk.size_gib, disk.volume_type, iops=disk.iops, throughput=disk.throughput)
+                for disk in disks
+            ),
             launched_at=self._clock.now(),
             now=self._clock.monotonic(),
         )

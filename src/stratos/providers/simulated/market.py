@@ -7,11 +7,10 @@ count the vCPUs of machines that are not stopped, separately for each capacity t
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stratos.base.errors import QuotaExceeded, Throttled
-from stratos.catalog.instance_type import HOURS_PER_MONTH, CapacityType
+from stratos.catalog.instance_type import CapacityType
 from stratos.providers.contract import OfferingKey
 
 _DRAWN_STOCK_OUT_SECONDS = (60.0, 600.0)
@@ -82,14 +81,3 @@ class Toll:
             wait = (1 - self._tokens) / self._rate
             raise Throttled(f"{operation}: request limit exceeded", retry_after_seconds=wait)
         self._tokens -= 1
-
-
-@dataclass(frozen=True, slots=True)
-class DiskPrices:
-    """US dollars per GiB and month, whether the machine runs or not."""
-
-    by_volume_type: Mapping[str, float] = field(default_factory=lambda: {"gp3": 0.08, "gp2": 0.10, "io2": 0.125})
-    usual: float = 0.08
-
-    def usd_per_hour(self, volume_type: str, size_gib: int) -> float:
-        return size_gib * self.by_volume_type.get(volume_type, self.usual) / HOURS_PER_MONTH
