@@ -21,6 +21,7 @@ from stratos.providers.contract import (
     CapacityType,
     Disk,
     Interruption,
+    InterruptionKind,
     LaunchRequest,
     MachineBusy,
     MachineNotFound,
@@ -453,7 +454,55 @@ def test_the_notice_says_when_the_machine_will_be_gone() -> None:
         machine_id = await launched(cloud, capacity_type=CapacityType.SPOT)
         cloud.interrupt(machine_id)
         notice = await anext(cloud.interruptions())
-        assert notice.deadline - notice.noticed_at == timedelta(minutes=2)
+        assert notice.deadline == notice.noticed_at + timedelta(minutes=2)
+
+    run(main())
+
+
+def test_a_rebalance_recommendation_names_no_deadline_and_takes_nothing_back() -> None:
+    """It is advice: who has a better place for the pods may take it, and the machine goes on."""
+
+    async def main() -> None:
+        cloud = a_cloud()
+        machine_id = await launched(cloud, capacity_type=CapacityType.SPOT)
+        cloud.recommend_rebalance(machine_id)
+        notice = await anext(cloud.interruptions())
+        assert (notice.kind, notice.deadline) == (InterruptionKind.REBALANCE_RECOMMENDATION, None)
+        await asyncio.sleep(600)
+        assert cloud.machine(machine_id).state is MachineState.RUNNING
+
+    run(main())
+
+
+def test_a_scheduled_change_stops_the_machine_at_its_date() -> None:
+    """The host is mended, whoever runs there: who did not move in time goes down with it."""
+
+    async def main() -> None:
+        cloud = a_cloud()
+        machine_id = await launched(cloud)
+        cloud.schedule_change(machine_id, in_seconds=3600)
+        notice = await anext(cloud.interruptions())
+        assert notice.kind is InterruptionKind.SCHEDULED_CHANGE
+        assert notice.deadline == notice.noticed_at + timedelta(hours=1)
+        await asyncio.sleep(3500)
+        assert cloud.machine(machine_id).state is MachineState.RUNNING
+        await asyncio.sleep(600)
+        assert cloud.machine(machine_id).state is MachineState.STOPPED
+
+    run(main())
+
+
+def test_state_changes_are_told_by_a_cloud_that_tells_them() -> None:
+    """Whoever listens need not ask every few seconds what has become of a machine."""
+
+    async def main() -> None:
+        cloud = a_cloud(options=CloudOptions(tells_state_changes=True))
+        notices = cloud.interruptions()
+        first = asyncio.ensure_future(anext(notices))
+        await asyncio.sleep(0)
+        machine_id = await launched(cloud)
+        told = await first
+        assert (told.kind, told.machine_id) == (InterruptionKind.STATE_CHANGE, machine_id)
 
     run(main())
 

@@ -37,6 +37,15 @@ class NodeState(StrEnum):
     TERMINATING = "terminating"
 
 
+class InterruptionKind(StrEnum):
+    """What a cloud may say of a machine without being asked; the events that tell of it bear these names."""
+
+    SPOT_INTERRUPTION = "SpotInterruption"  # it is taken back at the deadline
+    REBALANCE_RECOMMENDATION = "RebalanceRecommendation"  # a spot machine is likelier than others to be taken back
+    SCHEDULED_CHANGE = "ScheduledChange"  # its host is to be mended: it goes down at the deadline
+    STATE_CHANGE = "StateChange"  # it has started, stopped or ended
+
+
 class ClaimCondition(StrEnum):
     """The conditions a claim reports. What went wrong with a machine is said here, by its reason."""
 

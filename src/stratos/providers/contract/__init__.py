@@ -1,5 +1,6 @@
 """What every cloud must do for Stratos, and the words it is said in. No cloud is named here."""
 
+from stratos.apis.nodeclaim import InterruptionKind
 from stratos.base.errors import (
     Forbidden,
     InsufficientCapacity,
@@ -45,6 +46,7 @@ __all__ = [
     "InstanceType",
     "InsufficientCapacity",
     "Interruption",
+    "InterruptionKind",
     "Invalid",
     "LaunchRequest",
     "Machine",

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from stratos.apis.node import Taint
+from stratos.apis.nodeclaim import InterruptionKind
 from stratos.catalog.instance_type import CapacityType, InstanceType, Offering
 from stratos.snapshot.machine import MachineState
 
@@ -98,11 +99,12 @@ class LaunchRequest:
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """The cloud takes a machine back: at ``deadline`` it is gone."""
+    """What the cloud says of a machine without being asked. It may say the same twice."""
 
     machine_id: str
+    kind: InterruptionKind
     noticed_at: datetime
-    deadline: datetime
+    deadline: datetime | None = None  # when the machine is gone, or goes down; None: the cloud does not say
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,11 @@ class Provider(Protocol):
         ...
 
     def interruptions(self) -> AsyncIterator[Interruption]:
-        """Notices as they come, beginning with those still pending. Every iterator sees all, and never ends."""
+        """Notices as they come, beginning with those still pending. It never ends, and raises nothing.
+
+        Whoever asks for the next has recorded the last. A cloud that keeps notices in a queue lets go of one only then,
+        and brings it again after a crash; such a queue has one reader at a time.
+        """
         ...
 
     async def resolve(self, node_class: KubeObject, *, arch: str = "") -> ResolvedNodeClass:

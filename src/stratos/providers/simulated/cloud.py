@@ -13,7 +13,7 @@ import random
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from stratos.catalog.instance_type import CapacityType, Offering
 from stratos.providers.contract import (
     Disk,
     Interruption,
+    InterruptionKind,
     LaunchRequest,
     Machine,
     MachineBusy,
@@ -50,6 +51,7 @@ from stratos.providers.simulated.timings import Duration, TimingTable
 T = TypeVar("T")
 
 _USUAL_API_LATENCY = Duration(0.03, 0.08, 0.3)
+_SETTLED = (MachineState.RUNNING, MachineState.STOPPED, MachineState.TERMINATED)
 _USER_SHUTDOWN = "Client.UserInitiatedShutdown"
 
 
@@ -83,6 +85,7 @@ class CloudOptions:
     max_vcpus: dict[CapacityType, int] = field(default_factory=dict)
     spot_interruptions_per_hour: float = 0.0  # of each running spot machine
     interruption_notice_seconds: float = 120.0
+    tells_state_changes: bool = False  # of every machine that has started, stopped or ended
     terminated_shown_seconds: float = 3600.0
     calls_remembered: int = 100_000
 
@@ -228,11 +231,22 @@ class SimulatedCloud:
             machine.reclaim_timer.cancel()
         machine.reclaim_timer = _later(seconds, lambda: self._reclaim(machine))
         if seconds > 0:
-            noticed_at = self._clock.now()
-            deadline = noticed_at + timedelta(seconds=seconds)
-            notice = self._notices[machine_id] = Interruption(machine_id, noticed_at, deadline)
-            for listener in self._listeners:
-                listener.put_nowait(notice)
+            deadline = self._clock.now() + timedelta(seconds=seconds)
+            self._notice(machine_id, InterruptionKind.SPOT_INTERRUPTION, deadline)
+
+    def recommend_rebalance(self, machine_id: str) -> None:
+        """The cloud says that a spot machine is likelier than others to be taken back. Nothing has to come of it."""
+        self._existing(machine_id)
+        self._notice(machine_id, InterruptionKind.REBALANCE_RECOMMENDATION)
+
+    def schedule_change(self, machine_id: str, in_seconds: float) -> None:
+        """The cloud will stop the machine to mend its host, unless it has been stopped or ended before."""
+        machine = self._existing(machine_id)
+        if machine.reclaim_timer:
+            machine.reclaim_timer.cancel()
+        machine.reclaim_timer = _later(in_seconds, lambda: self._stop_for_maintenance(machine))
+        deadline = self._clock.now() + timedelta(seconds=in_seconds)
+        self._notice(machine_id, InterruptionKind.SCHEDULED_CHANGE, deadline)
 
     def hang_next_boots(self, count: int = 1) -> None:
         """The next boots never end: the cloud shows the machine as running, and no software starts on it."""
@@ -416,6 +430,8 @@ class SimulatedCloud:
         if state is MachineState.TERMINATED:
             _later(self.options.terminated_shown_seconds, lambda: self._forget(id_))
         self._show(machine)
+        if self.options.tells_state_changes and state in _SETTLED:
+            self._notice(id_, InterruptionKind.STATE_CHANGE)
 
     def _forget(self, machine_id: str) -> None:
         self._forgotten.add(machine_id)
@@ -438,6 +454,18 @@ class SimulatedCloud:
     def _reclaim(self, machine: SimulatedMachine) -> None:
         machine.reclaim_timer = None
         self._hypervisor.terminate(machine, "Server.SpotInstanceTermination")
+
+    def _stop_for_maintenance(self, machine: SimulatedMachine) -> None:
+        machine.reclaim_timer = None
+        self._hypervisor.stop(machine, "Server.ScheduledStop", force=False)
+
+    def _notice(self, machine_id: str, kind: InterruptionKind, deadline: datetime | None = None) -> None:
+        """Tell all who listen; those who come later hear the latest, as long as the machine is up."""
+        notice = Interruption(machine_id, kind, self._clock.now(), deadline)
+        if kind is not InterruptionKind.STATE_CHANGE:
+            self._notices[machine_id] = notice
+        for listener in self._listeners:
+            listener.put_nowait(notice)
 
     def _shape_of(self, machine: SimulatedMachine) -> MachineShape:
         return self.shape(
