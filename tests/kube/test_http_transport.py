@@ -16,7 +16,7 @@ import uvicorn
 
 from kube.embedded import a_pod, embedded_server
 from stratos.apis.pod import POD
-from stratos.apiserver.auth.certificates import create_authority, issue_client, issue_serving
+from stratos.base.certificates import create_authority, issue_client, issue_serving
 from stratos.base.clock import FixedClock
 from stratos.base.errors import Unauthorized, Unavailable
 from stratos.kube.cache import Cache
@@ -46,7 +46,7 @@ class Pki:
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     directory = tmp_path_factory.mktemp("pki")
     authority = create_authority("test", ISSUED)
-    serving = issue_serving(authority, ["localhost"], ISSUED)
+    serving = issue_serving(authority, "server", ["localhost"], ISSUED)
     client = issue_client(authority, "me", ["testers"], ISSUED)
     (directory / "ca.crt").write_text(authority.certificate_pem)
     (directory / "tls.crt").write_text(serving.certificate_pem)

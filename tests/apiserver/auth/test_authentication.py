@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stratos.apiserver.auth.authentication import ClientCertificates, RequestAuthenticator
-from stratos.apiserver.auth.certificates import create_authority, issue_client, issue_serving, new_key_pem
 from stratos.apiserver.auth.contract import ALL_AUTHENTICATED, Credentials, User
 from stratos.apiserver.auth.tokens import BoundObject, ServiceAccountTokens, StaticTokens
 from stratos.apiserver.observed import ObservedObjects
+from stratos.base.certificates import create_authority, issue_client, issue_serving, new_key_pem
 from stratos.base.clock import FixedClock
 from stratos.base.errors import Unauthorized
 from stratos.base.ids import SeededIds
@@ -127,7 +127,7 @@ def test_a_client_certificate_is_its_common_name_and_organisations() -> None:
     ("pem", "at", "why"),
     [
         (issue_client(create_authority("test", NOW), "ann", [], NOW).certificate_pem, NOW, "not issued by"),
-        (issue_serving(AUTHORITY, ["localhost"], NOW).certificate_pem, NOW, "not meant for clients"),
+        (issue_serving(AUTHORITY, "server", ["localhost"], NOW).certificate_pem, NOW, "not meant for clients"),
         (issue_client(AUTHORITY, "ann", [], NOW).certificate_pem, NOW + timedelta(days=366), "not valid at this time"),
         (issue_client(AUTHORITY, "ann", [], NOW).certificate_pem, NOW - timedelta(days=1), "not valid at this time"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", NOW, "not issued by"),

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stratos.apiserver.auth.certificates import CertificateStore, KeyPair
+from stratos.apiserver.auth.certificates import CertificateStore
 from stratos.apiserver.auth.kubeconfig import kubeconfig, write_kubeconfig
+from stratos.base.certificates import KeyPair
 from stratos.base.clock import FixedClock
 from stratos.wiring.clock import SystemClock
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from stratos.apiserver.auth.certificates import identity_of
 from stratos.apiserver.auth.contract import ALL_AUTHENTICATED, Credentials, User
 from stratos.apiserver.auth.tokens import ServiceAccountTokens, StaticTokens, with_group
+from stratos.base.certificates import identity_of
 from stratos.base.clock import Clock
 from stratos.base.errors import Unauthorized
 

@@ -1,29 +1,25 @@
-"""The cluster's own authority and the certificates it issues, made once and kept under the data directory.
-
-Keys are random by nature, so they do not come through the door as other chance does; the time does.
-"""
+"""The cluster's own authority and the certificates it issues, made once and kept under the data directory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from ipaddress import ip_address
+from datetime import timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
 from stratos.apiserver.auth.files import write_whole
+from stratos.base.certificates import (
+    KeyPair,
+    create_authority,
+    identity_of,
+    issue_client,
+    issue_serving,
+    new_key_pem,
+    serves,
+    was_issued_by,
+)
 from stratos.base.clock import Clock
 
-_AUTHORITY_LIFE = timedelta(days=3650)
-_LEAF_LIFE = timedelta(days=365)
 _RENEW_BEFORE = timedelta(days=30)
-_CLOCK_SKEW = timedelta(minutes=5)
 
 SERVICE_HOSTS = (
     "localhost",
@@ -35,119 +31,6 @@ SERVICE_HOSTS = (
     "kubernetes.default.svc.cluster.local",
     "10.96.0.1",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPair:
-    """A certificate and its private key, both PEM."""
-
-    certificate_pem: str
-    key_pem: str
-
-    @property
-    def certificate(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(self.certificate_pem.encode())
-
-
-def new_key_pem() -> str:
-    """A fresh P-256 private key."""
-    return _key_text(ec.generate_private_key(ec.SECP256R1()))
-
-
-def create_authority(name: str, now: datetime) -> KeyPair:
-    """A self-signed certificate that may sign others, and nothing else."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = (
-        _builder(subject, subject, key.public_key(), now, _AUTHORITY_LIFE)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(signs_certificates=True), critical=True)
-    )
-    return KeyPair(_text(builder.sign(key, hashes.SHA256())), _key_text(key))
-
-
-def issue_serving(authority: KeyPair, hosts: Iterable[str], now: datetime) -> KeyPair:
-    """A certificate for a server that answers to these names and addresses."""
-    names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
-    return _issue(authority, subject, ExtendedKeyUsageOID.SERVER_AUTH, now, names)
-
-
-def issue_client(authority: KeyPair, user: str, groups: Iterable[str], now: datetime) -> KeyPair:
-    """A certificate that makes its holder ``user``, a member of ``groups``."""
-    attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-    subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, user)])
-    return _issue(authority, subject, ExtendedKeyUsageOID.CLIENT_AUTH, now, None)
-
-
-def _issue(
-    authority: KeyPair,
-    subject: x509.Name,
-    usage: x509.ObjectIdentifier,
-    now: datetime,
-    names: x509.SubjectAlternativeName | None,
-) -> KeyPair:
-    key = ec.generate_private_key(ec.SECP256R1())
-    signer = serialization.load_pem_private_key(authority.key_pem.encode(), password=None)
-    assert isinstance(signer, ec.EllipticCurvePrivateKey), "authorities are made here, with P-256 keys"
-    issuer = authority.certificate
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
-    builder = (
-        _builder(subject, issuer.subject, key.public_key(), now, _LEAF_LIFE)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        .add_extension(identifier, critical=False)
-    )
-    if names is not None:
-        builder = builder.add_extension(names, critical=False)
-    return KeyPair(_text(builder.sign(signer, hashes.SHA256())), _key_text(key))
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + life)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-    )
-
-
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
-
-
-def _text(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def _key_text(key: ec.EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
 
 
 class CertificateStore:
@@ -169,9 +52,9 @@ class CertificateStore:
         """The API server's own. Asked for other hosts than last time, it is issued anew."""
         wanted = tuple(dict.fromkeys(hosts))
         kept = self._usable("apiserver")
-        if kept is not None and _hosts_of(kept.certificate) == {_general_name(host) for host in wanted}:
+        if kept is not None and serves(kept.certificate, wanted):
             return kept
-        return self._write("apiserver", issue_serving(self.authority(), wanted, self._clock.now()))
+        return self._write("apiserver", issue_serving(self.authority(), "kube-apiserver", wanted, self._clock.now()))
 
     def client(self, user: str, groups: Iterable[str] = ()) -> KeyPair:
         name = f"client-{user.replace(':', '-').replace('/', '-')}"
@@ -200,11 +83,7 @@ class CertificateStore:
         kept = self._read(name)
         if kept is None or kept.certificate.not_valid_after_utc - self._clock.now() < _RENEW_BEFORE:
             return None
-        try:
-            kept.certificate.verify_directly_issued_by(self.authority().certificate)
-        except (ValueError, TypeError, InvalidSignature):
-            return None
-        return kept
+        return kept if was_issued_by(kept.certificate, self.authority().certificate) else None
 
     def _write(self, name: str, pair: KeyPair) -> KeyPair:
         certificate, key = self.paths(name)
@@ -212,14 +91,3 @@ class CertificateStore:
         write_whole(key, pair.key_pem, private=True)
         write_whole(certificate, pair.certificate_pem, private=False)
         return pair
-
-
-def identity_of(certificate: x509.Certificate) -> tuple[str, tuple[str, ...]]:
-    """The user and groups a client certificate speaks for."""
-    names = [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    groups = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    return (names[0] if names else ""), tuple(str(attribute.value) for attribute in groups)
-
-
-def _hosts_of(certificate: x509.Certificate) -> set[x509.GeneralName]:
-    return set(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from stratos.apiserver.auth.certificates import KeyPair
 from stratos.apiserver.auth.files import write_whole
+from stratos.base.certificates import KeyPair
 
 
 def kubeconfig(
