@@ -21,8 +21,10 @@ from stratos.controllers.webhook import AdmissionWebhook
 from stratos.controllers.webhook.reviews import review_pod
 from stratos.kube.controller import Manager
 from stratos.kube.in_process import InProcessTransport
+from stratos.testing.provisioning_builders import a_shop, a_type
 
 LUNA = {"elotl-luna": "true"}
+SHOP = a_shop((a_type("m.large", 2, 8), 0.1))
 
 
 def a_template(name: str = "luna", **spec: Any) -> NodeTemplate:
@@ -47,7 +49,7 @@ def patch_of(verdict: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_b04_a_pod_that_a_template_selects_gets_the_selector_of_its_nodes() -> None:
     """A label is enough: nobody has to know what the nodes are called."""
-    patch = patch_of(review_pod(a_review(LUNA), [a_template()]))
+    patch = patch_of(review_pod(a_review(LUNA), [a_template()], SHOP))
 
     assert patch == [
         {"op": "add", "path": "/spec/nodeSelector", "value": {}},
@@ -55,25 +57,12 @@ def test_b04_a_pod_that_a_template_selects_gets_the_selector_of_its_nodes() -> N
     ]
 
 
-@pytest.mark.parametrize(
-    ("offerings", "terms"),
-    [("on-demand", "on-demand"), ("spot", "spot"), ("spot,on-demand", None), ("fargate", None), ("free", None)],
-)
-def test_b13_b04_the_scheduler_is_told_the_terms_that_a_pod_asks_for(offerings: str, terms: str | None) -> None:
-    """Else it would put a pod that must not be interrupted on a spot node that happens to have room."""
-    metadata = {"annotations": {"node.elotl.co/instance-offerings": offerings}}
-    patch = patch_of(review_pod(a_review(LUNA, metadata), [a_template()]))
-
-    told = {step["path"]: step["value"] for step in patch}
-    assert told.get("/spec/nodeSelector/stratos.sh~1capacity-type") == terms
-
-
 def test_b04_a_pod_for_tainted_nodes_tolerates_them_and_keeps_what_it_had() -> None:
     """Its own selector and tolerations say more about it than we do."""
     had = {"key": "team", "operator": "Exists"}
     review = a_review(LUNA, nodeSelector={"disk": "ssd"}, tolerations=[had])
 
-    patch = patch_of(review_pod(review, [a_template(should_taint=True)]))
+    patch = patch_of(review_pod(review, [a_template(should_taint=True)], SHOP))
 
     taint = {"key": "scheduling.cast.ai/node-template", "operator": "Equal", "value": "luna", "effect": "NoSchedule"}
     assert patch == [
@@ -96,7 +85,7 @@ def test_b04_a_pod_for_tainted_nodes_tolerates_them_and_keeps_what_it_had() -> N
 )  # fmt: skip
 def test_b04_every_other_pod_passes_as_it_was_written(review: dict[str, Any]) -> None:
     """What is not ours to place is not ours to change."""
-    assert patch_of(review_pod(review, [a_template()])) == []
+    assert patch_of(review_pod(review, [a_template()], SHOP)) == []
 
 
 def test_b04_of_several_templates_the_heaviest_that_is_enabled_takes_the_pod() -> None:
@@ -108,7 +97,7 @@ def test_b04_of_several_templates_the_heaviest_that_is_enabled_takes_the_pod() -
         a_template("default", weight=30, is_default=True, pods=PodSelection()),
     ]
 
-    assert patch_of(review_pod(a_review(LUNA), templates))[-1]["value"] == "heavy"
+    assert patch_of(review_pod(a_review(LUNA), templates, SHOP))[-1]["value"] == "heavy"
 
 
 def test_b05_a_pod_passes_unmodified_while_stratos_is_down() -> None:
@@ -190,7 +179,7 @@ def test_b05_the_webhook_is_ready_while_its_manager_runs_and_not_a_moment_longer
 
     async def plot(story: Story) -> None:
         manager = Manager(story.client, rng=random.Random(1))
-        asked = InProcessTransport(AdmissionWebhook(manager))
+        asked = InProcessTransport(AdmissionWebhook(manager, story.cluster.cloud))
 
         async def status(method: str, path: str, body: bytes = b"") -> int:
             return (await asked.request(method, path, body=body)).status

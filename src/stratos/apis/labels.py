@@ -18,6 +18,13 @@ SPOT_FALLBACK = "stratos.sh/spot-fallback"  # "true": an on-demand node that sta
 PACKING = "stratos.sh/packing"  # how its template filled it: optimal, bin-packing (shared) or bin-selection (selected)
 DEDICATED_GROUP = "stratos.sh/dedicated-group"  # the group of hosts of our own that the node is on
 
+# Labels of templates' nodes that say what machine it is: what pods ask for by annotations is asked of these
+INSTANCE_FAMILY = "stratos.sh/instance-family"  # c6a; characters that no label may have are underscores
+CATALOG_TYPE = "stratos.sh/instance-type"  # its type as catalogs call it, with what is attached: n1-standard-8_2xT4
+GPU_SKU = "stratos.sh/gpu-sku"  # l4, in lower case; nodes without GPUs lack it
+GPU_COUNT = "stratos.sh/gpu-count"  # rounded up where it has a share of one; 0 without
+PRICE = "stratos.sh/price-micro-usd-per-hour"  # what it was chosen for, in millionths of a US dollar
+
 # Labels of nodes that others gave the same meaning: written beside ours, and pods may select by either
 CREATED_BY = "node.elotl.co/created-by"  # luna: a template's node
 CAST_TEMPLATE = "scheduling.cast.ai/node-template"  # as stratos.sh/template

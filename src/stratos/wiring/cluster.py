@@ -218,7 +218,7 @@ class Cluster:
             rng=chance,
             registry=self._stratos_metrics.begin(),
         )
-        self._webhooks.own = AdmissionWebhook(manager)
+        self._webhooks.own = AdmissionWebhook(manager, self.cloud)
         return manager
 
 

@@ -198,6 +198,10 @@ def test_a_candidate_carries_the_labels_and_taints_its_node_will_have() -> None:
         "stratos.sh/capacity-type": "on-demand",
         "scheduling.cast.ai/on-demand": "true",
         "team": "ml",
+        "stratos.sh/instance-family": "m6a",
+        "stratos.sh/instance-type": "m6a.xlarge",
+        "stratos.sh/gpu-count": "0",
+        "stratos.sh/price-micro-usd-per-hour": "173000",
     }
     assert [(taint.key, taint.value, taint.effect) for taint in candidate.node.taints] == [
         ("scheduling.cast.ai/node-template", "team", "NoSchedule")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from stratos.planning.estimating.choice import choice_for
 from stratos.planning.packing.pack import Effort
 from stratos.planning.provisioning import plan_provisioning
+from stratos.planning.provisioning.annotations import Wishes
 from stratos.planning.provisioning.asks import asks_of
+from stratos.planning.provisioning.machine_labels import asked_of_nodes
 from stratos.planning.provisioning.strategies import Shelf, choose_machines
 from stratos.testing.provisioning_builders import GROUND, a_gpu, a_look, a_shop, a_template, a_type, a_waiting_pod
 
@@ -39,6 +42,28 @@ def test_an_annotation_that_leaves_no_machine_is_named(
     (name,) = annotations
     told = [str(each) for each in group.packing.unplaced[0].relaxations]
     assert told[0] == f"would fit {way} if this were changed: annotation {name}"
+
+
+def test_giving_up_an_annotation_gives_up_what_the_webhook_made_of_it() -> None:
+    """The pod's owner wrote one thing, and is told of one thing."""
+    asked = [msgspec.to_builtins(each) for each in asked_of_nodes(Wishes(max_cost_usd_per_hour=0.2), SHOP)]
+    terms = {"nodeSelectorTerms": [{"matchExpressions": asked}]}
+    pod = a_waiting_pod(
+        "p",
+        cpu="6",
+        annotations={"stratos.sh/instance-max-cost": "0.2"},
+        affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
+    )
+
+    (group,) = choose_machines([asks_of(pod)], a_template(), SHOP, effort=Effort.FAST)
+    choice = choice_for(asks_of(pod), Shelf(a_template(), SHOP, GROUND))
+
+    told = [way.constraints for way in group.packing.unplaced[0].relaxations]
+    assert told[0] == ("annotation instance-max-cost",)
+    assert [way.constraints for way in choice.ways_out] == told
+    assert [(each.constraint, each.instance_type) for each in choice.what_if] == [
+        ("annotation instance-max-cost", "m6a.4xlarge")
+    ]
 
 
 def test_an_annotation_and_a_selector_are_named_together_where_both_are_in_the_way() -> None:

@@ -27,7 +27,6 @@ from stratos.cli.bench.sets import BenchSet, candidate
 from stratos.planning.packing.problem import Candidate
 
 MOST_BYTES = 200 * MEBIBYTE
-GPU_SKU = "stratos.sh/gpu-sku"
 ANYWHERE = "zone-a"
 
 Cores = float | str  # a number of cores, or a quantity such as 250m
@@ -127,7 +126,7 @@ def _pod(row: PodRow, place: str) -> Pod:
         selector[labels.ARCH] = row.arch
     if row.zone:
         selector[labels.ZONE] = row.zone
-    skus = SelectorRequirement(GPU_SKU, "In", tuple(row.gpu_skus))
+    skus = SelectorRequirement(labels.GPU_SKU, "In", tuple(row.gpu_skus))
     required = NodeSelector((NodeSelectorTerm(match_expressions=(skus,)),))
     return Pod(
         metadata=ObjectMeta(name=row.name, namespace="default"),
@@ -152,7 +151,7 @@ def _candidates(
         allocatable["nvidia.com/gpu"] = row.gpu
     own_labels = {labels.ARCH: row.arch, labels.OS: row.os}
     if row.gpu_sku:
-        own_labels[GPU_SKU] = row.gpu_sku
+        own_labels[labels.GPU_SKU] = row.gpu_sku
     sold_in = [zone for zone in row.zones if not zones or zone in zones] if row.zones else (zones or [ANYWHERE])
     found = []
     for term in terms:

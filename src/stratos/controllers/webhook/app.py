@@ -8,35 +8,42 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import msgspec
 
-from stratos.apis.nodetemplate import NODE_TEMPLATE, NodeTemplate
+from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.controllers.webhook.registration import PODS_PATH, TEMPLATES_PATH
 from stratos.controllers.webhook.reviews import Review, Verdict, review_pod, review_template
 from stratos.kube.controller import Manager
+from stratos.providers.contract import Provider
 from stratos.telemetry.logs import get_logger
 
 _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
-_Reviewer = Callable[[Review, Sequence[NodeTemplate]], Verdict]
+_Reviewer = Callable[[Review], Verdict]
 
-_REVIEWERS: Mapping[str, _Reviewer] = {PODS_PATH: review_pod, TEMPLATES_PATH: review_template}
 _BODY_BYTES_MAX = 4 * 1024 * 1024
 
 log = get_logger(__name__)
 
 
 class AdmissionWebhook:
-    """An ASGI application, and a part of ``manager`` that says when it may be asked."""
+    """An ASGI application, and a part of ``manager`` that says when it may be asked.
+
+    ``provider`` is asked for the types there are, and for nothing else.
+    """
 
     name = "admission webhook"
 
-    def __init__(self, manager: Manager) -> None:
+    def __init__(self, manager: Manager, provider: Provider) -> None:
         self._templates = manager.cache(NODE_TEMPLATE)
+        self._reviewers: Mapping[str, _Reviewer] = {
+            PODS_PATH: lambda review: review_pod(review, self._templates.list(), provider.catalog),
+            TEMPLATES_PATH: lambda review: review_template(review, self._templates.list()),
+        }
         self._running = False
         manager.add(self)
 
@@ -57,17 +64,17 @@ class AdmissionWebhook:
             await _answer(send, 200, b"ok")
         elif path == "/readyz":
             await _answer(send, *((200, b"ok") if self.ready else (503, b"the manager is not running")))
-        elif path not in _REVIEWERS:
+        elif path not in self._reviewers:
             await _answer(send, 404, b"not found")
         elif not self.ready:
             await _answer(send, 503, b"the manager is not running")
         else:
-            await _answer(send, *self._review(_REVIEWERS[path], await _read(receive)))
+            await _answer(send, *self._review(self._reviewers[path], await _read(receive)))
 
     def _review(self, reviewer: _Reviewer, body: bytes) -> tuple[int, bytes]:
         try:
             review = json.loads(body)
-            verdict = reviewer(review["request"], self._templates.list())
+            verdict = reviewer(review["request"])
         except (ValueError, LookupError, TypeError, msgspec.ValidationError) as error:
             log.warning("an admission review makes no sense", reason=str(error))
             return 400, f"the review makes no sense: {error}".encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,10 +14,12 @@ from stratos.apis.node import Taint
 from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
 from stratos.base.errors import Invalid
-from stratos.catalog.instance_type import CapacityType
-from stratos.planning.provisioning.annotations import wishes_of
+from stratos.catalog.catalog import Catalog
+from stratos.planning.provisioning.annotations import NO_WISHES
+from stratos.planning.provisioning.asks import asks_of
 from stratos.planning.provisioning.draft import taints_of
-from stratos.planning.provisioning.serving import designating_template
+from stratos.planning.provisioning.machine_labels import asked_of_nodes
+from stratos.planning.provisioning.serving import designating_template, is_for_templates
 from stratos.planning.provisioning.validation import check_template
 
 Review = Mapping[str, Any]
@@ -26,20 +28,23 @@ Review = Mapping[str, Any]
 Verdict = dict[str, Any]
 """The ``response`` to it."""
 
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
-def review_pod(request: Review, templates: Sequence[NodeTemplate]) -> Verdict:
+
+def review_pod(request: Review, templates: Sequence[NodeTemplate], catalog: Catalog) -> Verdict:
     """A pod that a template selects gets the selector of its nodes, and tolerates their taints.
 
-    Of what its annotations ask for, the scheduler is told the terms: a pod that must not be interrupted never lands on
-    spot, however much room there is.
+    What its annotations say of its machine is said to the scheduler, too: a pod that must not be interrupted never
+    lands on spot, however much room there is.
     """
     written = request["object"]
     pod = msgspec.convert(written, Pod, strict=False)
+    patch: list[dict[str, Any]] = []
     template = designating_template(pod, templates)
-    if template is None:
-        return _allowed(request)
-    selector = {labels.TEMPLATE: template.metadata.name, **_terms(pod)}
-    patch = [*_select(written, selector), *_tolerate(written, taints_of(template))]
+    if template is not None:
+        patch += _select(written, labels.TEMPLATE, template.metadata.name)
+        patch += _tolerate(written, taints_of(template))
+    patch += _require(written, _wished_for(pod, templates, catalog))
     return _allowed(request, patch)
 
 
@@ -63,25 +68,50 @@ def review_template(request: Review, templates: Sequence[NodeTemplate]) -> Verdi
     return _allowed(request)
 
 
-def _terms(pod: Pod) -> dict[str, str]:
-    """The label of the only terms that the pod's annotations allow, unless it selects by that label itself."""
+def _wished_for(pod: Pod, templates: Sequence[NodeTemplate], catalog: Catalog) -> list[dict[str, Any]]:
+    """What the pod's annotations ask of nodes, as node affinity has it; nothing of other than templates' nodes."""
     try:
-        terms = wishes_of(pod).terms or frozenset()
+        asks = asks_of(pod)
     except Invalid:
-        return {}  # the pod is told when a machine is looked for
-    if len(terms) != 1 or not terms <= set(CapacityType) or labels.CAPACITY_TYPE in (pod.spec.node_selector or {}):
-        return {}
-    return {labels.CAPACITY_TYPE: str(*terms)}
+        return []  # the pod is told when a machine is looked for
+    if asks.wishes == NO_WISHES or not is_for_templates(pod, asks, templates):
+        return []
+    written: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(asked_of_nodes(asks.wishes, catalog)))
+    return written
 
 
-def _select(pod: Mapping[str, Any], selector: Mapping[str, str]) -> Iterable[dict[str, Any]]:
+def _require(pod: Mapping[str, Any], expressions: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Alternatives of the pod's own stay alternatives, and each has to hold ``expressions`` besides."""
+    if not expressions:
+        return
+    affinity = pod["spec"].get("affinity") or {}
+    node_affinity = affinity.get("nodeAffinity") or {}
+    required = node_affinity.get(_REQUIRED)
+    before = required["nodeSelectorTerms"] if required else []
+    terms = [_narrowed(term, expressions) for term in before] if required else [{"matchExpressions": [*expressions]}]
+    if terms == before:
+        return
+    if not affinity:
+        yield {"op": "add", "path": "/spec/affinity", "value": {}}
+    if not node_affinity:
+        yield {"op": "add", "path": "/spec/affinity/nodeAffinity", "value": {}}
+    yield {"op": "add", "path": f"/spec/affinity/nodeAffinity/{_REQUIRED}", "value": {"nodeSelectorTerms": terms}}
+
+
+def _narrowed(term: Mapping[str, Any], expressions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    stated = term.get("matchExpressions") or []
+    if not stated and not term.get("matchFields"):
+        return term  # it selects nothing, and would select something if it were narrowed
+    return {**term, "matchExpressions": [*stated, *(each for each in expressions if each not in stated)]}
+
+
+def _select(pod: Mapping[str, Any], key: str, value: str) -> Iterator[dict[str, Any]]:
     if not pod["spec"].get("nodeSelector"):
         yield {"op": "add", "path": "/spec/nodeSelector", "value": {}}
-    for key, value in selector.items():
-        yield {"op": "add", "path": f"/spec/nodeSelector/{key.replace('/', '~1')}", "value": value}
+    yield {"op": "add", "path": f"/spec/nodeSelector/{key.replace('/', '~1')}", "value": value}
 
 
-def _tolerate(pod: Mapping[str, Any], taints: Sequence[Taint]) -> Iterable[dict[str, Any]]:
+def _tolerate(pod: Mapping[str, Any], taints: Sequence[Taint]) -> Iterator[dict[str, Any]]:
     present = pod["spec"].get("tolerations") or []
     missing = [toleration for taint in taints if (toleration := _toleration(taint)) not in present]
     if missing and not present:

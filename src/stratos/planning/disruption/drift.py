@@ -1,10 +1,13 @@
 """Whether a template would still make the machine it once made.
 
 Editing a template touches new nodes only. What is found here matters to those that ask for it: ``replaceDrifted``, and
-rebalancing. Prices are no drift: a machine that became too dear for a price cap is a matter of saving.
+rebalancing. Prices are no drift: a machine that became too dear for a price cap is a matter of saving. Nor is what
+labels say of the machine itself, which stays what it is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from stratos.apis.nodeclaim import NodeClaim, NodeSettings
 from stratos.apis.nodetemplate import NodeTemplate
@@ -13,6 +16,7 @@ from stratos.planning.disruption.machines import TemplateMachine
 from stratos.planning.packing.problem import Candidate, OfferingName
 from stratos.planning.provisioning.candidates import Candidates
 from stratos.planning.provisioning.draft import settings_of
+from stratos.planning.provisioning.machine_labels import MACHINE_LABELS
 from stratos.planning.provisioning.strategies import BIN_SELECTION
 
 _ABOUT_PRICES = ("constraints.maxPrice", "constraints.maxSpotPriceRatio", "constraints.maxSpotInterruptBucket")
@@ -59,8 +63,12 @@ def _candidate_of(claim: NodeClaim, candidates: Candidates) -> Candidate | None:
 def _settings(old: NodeSettings, new: NodeSettings) -> tuple[tuple[str, object, object], ...]:
     """What of a node's settings cannot be changed, or is not, once it is there."""
     return (
-        ("labels", old.labels, new.labels),
+        ("labels", _stated(old.labels), _stated(new.labels)),
         ("taints", old.taints, new.taints),
         ("startupTaints", old.startup_taints, new.startup_taints),
         ("maxPods", old.max_pods, new.max_pods),
     )
+
+
+def _stated(node_labels: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in node_labels.items() if key not in MACHINE_LABELS}

@@ -15,8 +15,8 @@ from stratos.apis.pod import Pod
 from stratos.base.errors import Invalid
 from stratos.base.words import counted
 from stratos.planning.packing.problem import ExistingNode
-from stratos.planning.provisioning.annotations import wishes_of
-from stratos.planning.provisioning.asks import PodAsks, grants
+from stratos.planning.provisioning.annotations import Wishes, wishes_of
+from stratos.planning.provisioning.asks import Grants, PodAsks, granting
 from stratos.planning.scheduling.cluster import ClusterState
 from stratos.planning.scheduling.compiling import Compile, compiler
 from stratos.planning.scheduling.nodes import describe_node
@@ -40,6 +40,7 @@ class Room:
         for node in sorted(world.cluster.nodes, key=lambda node: node.metadata.name):
             with suppress(Invalid):  # a node of strange amounts: no scheduler uses it either
                 self._state.set_node(describe_node(node, world.cluster.attach_limits.get(node.metadata.name)))
+        self._granting: dict[Wishes, Grants] = {}
         self._unreadable: dict[str, str] = {}
         self._arrived: dict[str, dict[str, Pod]] = {}  # by node: the pods that were supposed to come
         for pod in sorted(world.cluster.pods, key=lambda pod: pod.metadata.key):
@@ -128,16 +129,19 @@ class Room:
 
     def _find(self, pod: Pod, *, overlaps: bool) -> NodeState | None:
         """The first that takes it of the nodes that were fullest to begin with: what stays empty can go next."""
-        wishes = wishes_of(pod)
+        grants = self._grants(wishes_of(pod))
         with nullcontext() if overlaps else self._in_the_air(pod):
             check = self._state.check(self._compile(pod))
             for name in self._fullest_first:
                 node = self._state.nodes[name]
-                if self._state.reject(check, node, pod.metadata.key) is None and grants(
-                    node.description, wishes, self._world.catalog
-                ):
+                if self._state.reject(check, node, pod.metadata.key) is None and grants(node.description):
                     return node
             return None
+
+    def _grants(self, wishes: Wishes) -> Grants:
+        if wishes not in self._granting:
+            self._granting[wishes] = granting(wishes, self._world.catalog)
+        return self._granting[wishes]
 
     @cached_property
     def _fullest_first(self) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 
 from stratos.apis import labels
 from stratos.apis.pod import Affinity, NodeAffinity, NodeSelector, NodeSelectorTerm, Pod
+from stratos.planning.provisioning.machine_labels import MACHINE_LABELS
 
 DECISIVE = frozenset(
     {
@@ -23,6 +24,7 @@ DECISIVE = frozenset(
         labels.CREATED_BY,
         labels.CAST_SPOT,
         labels.CAST_ON_DEMAND,
+        *MACHINE_LABELS,
     }
 )
 

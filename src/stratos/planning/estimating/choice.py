@@ -19,6 +19,7 @@ from stratos.planning.packing.problem import Candidate, Relaxation
 from stratos.planning.provisioning.annotations import ANNOTATION_OF, NO_WISHES, Wishes
 from stratos.planning.provisioning.asks import PodAsks, fits
 from stratos.planning.provisioning.candidates import Candidates, by_price
+from stratos.planning.provisioning.machine_labels import asked_of_nodes, without_asked
 from stratos.planning.provisioning.strategies import Shelf
 from stratos.planning.provisioning.ways_out import ways_out_of
 from stratos.planning.scheduling.cluster import ClusterState
@@ -98,14 +99,19 @@ def _ways_out(asks: PodAsks, shelf: Shelf) -> tuple[Relaxation, ...]:
     def offer(wishes: Wishes) -> Sequence[Candidate]:
         return _candidates(replace(asks, wishes=wishes), shelf).all
 
-    return ways_out_of(asks, ClusterState(), offer)
+    return ways_out_of(asks, ClusterState(), offer, shelf.catalog)
 
 
 def _with_one_less(asks: PodAsks, shelf: Shelf) -> Iterator[tuple[str, PodAsks, Shelf]]:
     for field in fields(Wishes):
         unset = getattr(NO_WISHES, field.name)
         if getattr(asks.wishes, field.name) != unset:
-            freer = replace(asks, wishes=replace(asks.wishes, **{field.name: unset}))
+            asked = asked_of_nodes(replace(NO_WISHES, **{field.name: getattr(asks.wishes, field.name)}), shelf.catalog)
+            freer = replace(
+                asks,
+                requirements=without_asked(asks.requirements, asked),
+                wishes=replace(asks.wishes, **{field.name: unset}),
+            )
             yield f"annotation {ANNOTATION_OF[field.name]}", freer, shelf
     rules = asks.requirements.node_rules
     for requirement in rules.selector.requirements:

@@ -62,7 +62,9 @@ class Wishes:
     def refuses_offer(self, capacity_type: CapacityType, price_usd_per_hour: float) -> str:
         if self.terms is not None and capacity_type not in self.terms:
             return ANNOTATION_OF["terms"]
-        if self.max_cost_usd_per_hour is not None and price_usd_per_hour > self.max_cost_usd_per_hour:
+        if self.max_cost_usd_per_hour is not None and micro_usd(price_usd_per_hour) > micro_usd(
+            self.max_cost_usd_per_hour
+        ):
             return ANNOTATION_OF["max_cost_usd_per_hour"]
         return ""
 
@@ -90,6 +92,11 @@ def wishes_of(pod: Pod) -> Wishes:
     if not stated:
         return NO_WISHES
     return _read(tuple((name, pod.metadata.annotations[name]) for name in stated))
+
+
+def micro_usd(price_usd: float) -> int:
+    """The price as precisely as labels can tell it."""
+    return round(price_usd * 1_000_000)
 
 
 def is_ignored(pod: Pod) -> bool:

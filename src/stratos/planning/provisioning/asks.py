@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from stratos.apis import labels
-from stratos.apis.pod import Pod
+from stratos.apis.pod import NodeSelectorTerm, Pod
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.instance_type import CapacityType
 from stratos.planning.packing.problem import Candidate, PodToPlace
 from stratos.planning.provisioning.annotations import NO_WISHES, Wishes, wishes_of
+from stratos.planning.provisioning.machine_labels import asked_of_nodes
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
 from stratos.planning.scheduling.rules import reject_by_rules
+from stratos.planning.scheduling.selection import compile_node_term
 from stratos.planning.scheduling.volumes import NO_VOLUMES, VolumeNeeds
 
 _DEVICES = ("/gpu", "/gaudi")  # how device plugins call what a catalog calls a GPU
@@ -42,10 +45,27 @@ def asks_of(pod: Pod, *, volumes: VolumeNeeds = NO_VOLUMES) -> PodAsks:
     return PodAsks(pod.metadata.key, requirements_of(pod, volumes=volumes), wishes_of(pod))
 
 
-def grants(node: NodeDescription, wishes: Wishes, catalog: Catalog) -> bool:
-    """Would a node that is there be what the pod wishes for? One of a type nobody knows is not."""
+Grants = Callable[[NodeDescription], bool]
+"""Would a node that is there be what a pod wishes for?"""
+
+
+def granting(wishes: Wishes, catalog: Catalog) -> Grants:
+    """By what the node says of its machine, as the scheduler would; one that says nothing, by its type. A node of a
+    type that nobody knows is not what anybody wishes for.
+    """
     if wishes == NO_WISHES:
-        return True
+        return lambda node: True
+    asked = compile_node_term(NodeSelectorTerm(asked_of_nodes(wishes, catalog)), "")
+
+    def grants(node: NodeDescription) -> bool:
+        if labels.CATALOG_TYPE in node.labels:
+            return asked.matches(node.name, node.labels)
+        return _grants_by_type(node, wishes, catalog)
+
+    return grants
+
+
+def _grants_by_type(node: NodeDescription, wishes: Wishes, catalog: Catalog) -> bool:
     type_ = catalog.instance_types.get(node.labels.get(labels.INSTANCE_TYPE, ""))
     if type_ is None or wishes.refuses(type_):
         return False

@@ -1,7 +1,7 @@
 """The node that an offering would become under a template: labels, taints, and what it has left for pods.
 
 Labels that the cloud and the kubelet put on nodes are foretold here; those that are ours to put there go into the
-claim, see `settings_of`.
+claim, see `settings_of`. What they say of the machine itself is in `machine_labels`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from stratos.catalog.allocatable import node_allocatable
 from stratos.catalog.catalog import Catalog
 from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.planning.packing.problem import Candidate, OfferingName
+from stratos.planning.provisioning.annotations import micro_usd
+from stratos.planning.provisioning.machine_labels import MACHINE_LABELS, labels_of_type
 from stratos.planning.scheduling.daemons import Daemons, daemons_on
 from stratos.planning.scheduling.nodes import NodeDescription
 from stratos.planning.scheduling.requirements import NodeRules
@@ -28,7 +30,8 @@ CREATED_BY = "luna"  # what tools that look for machine-made nodes expect to rea
 _GKE_SHARING = "cloud.google.com/gke-gpu-sharing-strategy"
 _GKE_SHARED_BY = "cloud.google.com/gke-max-shared-clients-per-gpu"
 _SHARED_GPUS = "nvidia"
-_OURS = (labels.DEDICATED_GROUP, labels.GPU_REPLICAS, _GKE_SHARING, _GKE_SHARED_BY)  # labels that only some nodes get
+_OF_OFFERINGS = (labels.DEDICATED_GROUP, labels.GPU_REPLICAS, _GKE_SHARING, _GKE_SHARED_BY, *MACHINE_LABELS)
+"""Labels of ours that follow from the offering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class NodeDraft:
         self._taints = (*ground.taints, *taints_of(template))
         self._own = {offered: own_labels(template, *offered) for offered in _OFFERED}
         self._types: dict[str, tuple[dict[str, str], dict[str, int]]] = {}
+        self._machine: dict[str, dict[str, str]] = {}
 
     def candidate(self, type_: InstanceType, offer: Offer, group: str = "") -> Candidate:
         node_labels = self.labels(type_, offer)
@@ -69,12 +73,19 @@ class NodeDraft:
     def labels(self, type_: InstanceType, offer: Offer) -> dict[str, str]:
         """All labels of the node but its hostname and, on hosts of our own, their group."""
         known, _ = self._of_type(type_)
-        return {**known, labels.ZONE: offer.zone, **self._own[offer.capacity_type, offer.stands_in]}
+        return {
+            **known,
+            labels.ZONE: offer.zone,
+            **self._own[offer.capacity_type, offer.stands_in],
+            **self._machine[type_.name],
+            labels.PRICE: str(micro_usd(offer.price_usd_per_hour)),
+        }
 
     def _of_type(self, type_: InstanceType) -> tuple[dict[str, str], dict[str, int]]:
         found = self._types.get(type_.name)
         if found is None:
             found = self._types[type_.name] = self._known_labels(type_), self._allocatable(type_)
+            self._machine[type_.name] = labels_of_type(type_)
         return found
 
     def _known_labels(self, type_: InstanceType) -> dict[str, str]:
@@ -153,7 +164,7 @@ def settings_of(template: NodeTemplate, candidate: Candidate, packing: str) -> N
     return NodeSettings(
         labels={
             **own_labels(template, capacity_type, stands_in),
-            **{key: drafted[key] for key in _OURS if key in drafted},
+            **{key: drafted[key] for key in _OF_OFFERINGS if key in drafted},
             labels.PACKING: packing,
         },
         taints=taints_of(template),

@@ -86,18 +86,36 @@ def designating_template(pod: Pod, templates: Iterable[NodeTemplate]) -> NodeTem
 
     A pod that says itself where it belongs is left alone, and so are those that belong to a node.
     """
+    if _says_where_it_belongs(pod) or is_ignored(pod) or belongs_to_node(pod):
+        return None
+    for template in sorted(templates, key=lambda each: (-each.spec.weight, each.metadata.name)):
+        if _is_usable(template) and not template.spec.is_default and not _selects(template, pod):
+            return template
+    return None
+
+
+def is_for_templates(pod: Pod, asks: PodAsks, templates: Iterable[NodeTemplate]) -> bool:
+    """Whether a pod, before it is scheduled, is for machines of templates: it selects them, a template selects it, or
+    the default template is there for it.
+    """
+    if is_ignored(pod) or belongs_to_node(pod):
+        return False
+    if _says_where_it_belongs(pod):
+        return _demands(asks.requirements.node_rules, (*_NAMING, labels.CREATED_BY))
+    return any(_is_usable(each) and (each.spec.is_default or not _selects(each, pod)) for each in templates)
+
+
+def _says_where_it_belongs(pod: Pod) -> bool:
     spec = pod.spec
     affinity = spec.affinity.node_affinity if spec.affinity else None
     terms = affinity.required.node_selector_terms if affinity and affinity.required else ()
     expressions = (each for term in terms for each in term.match_expressions or ())
     named = {*(spec.node_selector or {}), *(each.key for each in expressions)}
-    if named & _BELONGING or is_ignored(pod) or belongs_to_node(pod):
-        return None
-    for template in sorted(templates, key=lambda each: (-each.spec.weight, each.metadata.name)):
-        usable = template.spec.is_enabled and not template.spec.is_default and not template.metadata.deletion_timestamp
-        if usable and not _selects(template, pod):
-            return template
-    return None
+    return bool(named & _BELONGING)
+
+
+def _is_usable(template: NodeTemplate) -> bool:
+    return template.spec.is_enabled and not template.metadata.deletion_timestamp
 
 
 def waits_for(template: NodeTemplate, pod: Pod) -> bool:

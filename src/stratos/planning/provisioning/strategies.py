@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from stratos.apis import labels
 from stratos.apis.nodetemplate import BinPacking, BinSelection, NodeTemplate
@@ -24,7 +23,7 @@ from stratos.catalog.instance_type import InstanceType
 from stratos.planning.packing.pack import Effort
 from stratos.planning.packing.problem import Candidate, ExistingNode, Packing, PlannedMachine, Unplaced
 from stratos.planning.provisioning.annotations import NO_WISHES, Wishes
-from stratos.planning.provisioning.asks import PodAsks, fits, grants
+from stratos.planning.provisioning.asks import Grants, PodAsks, fits, granting
 from stratos.planning.provisioning.basket import Basket, Filled
 from stratos.planning.provisioning.candidates import Candidates, by_price, candidates_of
 from stratos.planning.provisioning.limits import Budget
@@ -108,7 +107,7 @@ def tell_ways_out(group: Group, basket: Basket, shelf: Shelf) -> Group:
         any_terms = group.strategy == BIN_SELECTION and wishes.terms is not None
         return basket.may_buy(shelf.candidates(wishes, any_terms=any_terms).all)
 
-    unplaced = with_ways_out(group.packing.unplaced, group.pods, basket.state(), offer)
+    unplaced = with_ways_out(group.packing.unplaced, group.pods, basket.state(), offer, shelf.catalog)
     return replace(group, packing=replace(group.packing, unplaced=unplaced))
 
 
@@ -154,16 +153,11 @@ def _fill_optimally(basket: Basket, shelf: Shelf, pods: Sequence[PodAsks]) -> It
         by_wishes.setdefault(pod.wishes, []).append(pod)
     for wishes, group in sorted(by_wishes.items(), key=lambda pair: (pair[0] == NO_WISHES, pair[1][0].key)):
         candidates, filled, left = shelf.candidates(wishes), Filled(), group
+        grants = granting(wishes, shelf.catalog)
         for stage in candidates.stages or ((),):
             if left:
-                left = basket.place(
-                    left, stage, filled, packing=OPTIMAL, sees=partial(_granting, wishes, shelf.catalog)
-                )
+                left = basket.place(left, stage, filled, packing=OPTIMAL, sees=grants)
         yield _group(OPTIMAL, basket, group, candidates, filled)
-
-
-def _granting(wishes: Wishes, catalog: Catalog, node: NodeDescription) -> bool:
-    return grants(node, wishes, catalog)
 
 
 def _fill_selected(basket: Basket, shelf: Shelf, pods: Sequence[PodAsks]) -> Iterator[Group]:
@@ -172,8 +166,10 @@ def _fill_selected(basket: Basket, shelf: Shelf, pods: Sequence[PodAsks]) -> Ite
         alike.setdefault((pod.requirements.requests, pod.requirements.node_rules, pod.wishes), []).append(pod)
     for (_, _, wishes), group in sorted(alike.items(), key=lambda pair: pair[1][0].key):
 
-        def sees(node: NodeDescription, wishes: Wishes = wishes) -> bool:
-            return node.labels.get(labels.PACKING) != BIN_PACKING and grants(node, wishes, shelf.catalog)
+        grants = granting(wishes, shelf.catalog)
+
+        def sees(node: NodeDescription, grants: Grants = grants) -> bool:
+            return node.labels.get(labels.PACKING) != BIN_PACKING and grants(node)
 
         candidates = shelf.candidates(wishes, any_terms=wishes.terms is not None)
         share = f"{BIN_SELECTION} {shelf.template.metadata.name} {group[0].key}"
