@@ -46,6 +46,10 @@ class NotReady(StratosError):
     """It exists but cannot serve yet. Try again later."""
 
 
+class NotLeading(NotReady):
+    """This process is not the leader, or no longer: the request was not sent. Somebody else may act by now."""
+
+
 class Unauthorized(StratosError):
     """The caller did not prove who it is."""
 

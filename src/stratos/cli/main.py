@@ -10,6 +10,7 @@ import typer
 
 from stratos.base.errors import StratosError
 from stratos.cli.catalog import catalog_app
+from stratos.cli.controller.command import controller
 from stratos.cli.estimate.command import OrderedCommand, estimate
 
 app = typer.Typer(
@@ -86,6 +87,7 @@ def demo(
     sys.exit(run_demo(scenario, seed=seed, as_json=json_output))
 
 
+app.command()(controller)
 app.command(cls=OrderedCommand)(estimate)
 
 

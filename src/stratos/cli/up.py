@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from stratos.base.clock import Clock
 from stratos.base.errors import Invalid
 from stratos.cli.applying import Refused, apply_each
 from stratos.cli.manifests import Manifest, read_manifests
+from stratos.cli.stopping import stop_on_signals
 from stratos.cli.view import ClusterView
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
@@ -55,7 +55,7 @@ def run_up(
 async def _up(
     catalog: str, speed: float, directory: Path, port: int, manifests: Sequence[Manifest], limits: ClusterLimits
 ) -> None:
-    stopping = _stop_on_signals()
+    stopping = stop_on_signals()
     console = Console()
     async with kept_cluster(directory, port=port, speed=speed, catalog=catalog, limits=limits) as kept:
         _configure_logs(console, kept.clock)
@@ -71,22 +71,6 @@ async def _up(
                 await stopping.wait()
         _say(console, "stopping; Ctrl-C again does not wait for what is under way")
     _say(console, f"stopped; stratos up --data-dir {directory} goes on from here")
-
-
-def _stop_on_signals() -> asyncio.Event:
-    """The first signal asks to stop; from then on they do what they always do, so that the second one ends it."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-
-    def stop() -> None:
-        stopping.set()
-        for number in signals:
-            loop.remove_signal_handler(number)
-
-    for number in signals:
-        loop.add_signal_handler(number, stop)
-    return stopping
 
 
 async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -217,6 +217,10 @@ class Manager:
     def add(self, *runnables: Runnable) -> None:
         self._runnables.extend(runnables)
 
+    @property
+    def synced(self) -> bool:
+        return all(cache.synced for cache in self._caches.values())
+
     async def wait_synced(self) -> None:
         for cache in self._caches.values():
             await cache.wait_synced()

@@ -5,7 +5,18 @@ A room that has more to tell defines its metrics beside its code, on the registr
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from collections.abc import Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.registry import Collector
 
 # The "_created" samples carry the machine's own time, which would make two equal simulated runs print different text.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -16,6 +27,20 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 def render(registry: CollectorRegistry) -> str:
     """All metrics in the text format that Prometheus scrapes."""
     return generate_latest(registry).decode()
+
+
+class PresentLife(Collector):
+    """Shows the metrics of the present life of something that is made anew from time to time: they start from zero."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+
+    def begin(self) -> CollectorRegistry:
+        self._registry = CollectorRegistry()
+        return self._registry
+
+    def collect(self) -> Iterable[Metric]:
+        return self._registry.collect()
 
 
 class ControllerMetrics:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry
 
 from stratos.agent.simulated_kubelet.fleet import KubeletFleet
 from stratos.agent.simulated_kubelet.kubelet import KubeletOptions
@@ -30,6 +29,7 @@ from stratos.kube.transport import Transport
 from stratos.providers.contract import Provider
 from stratos.providers.simulated.cloud import CloudOptions, SimulatedCloud
 from stratos.providers.simulated.registry import ImageRegistry
+from stratos.telemetry.metrics import PresentLife
 from stratos.wiring.api import ADMIN, CONTROLLER_MANAGER, KUBELETS, SCHEDULER, STRATOS, ApiSecrets, EmbeddedApi
 from stratos.wiring.controllers import ControllerSettings, add_controllers
 from stratos.wiring.webhook import CallerOfOurOwn
@@ -120,7 +120,7 @@ class Cluster:
         """What stands ``in_front_of`` the API and the cloud is asked for anew whenever a component is made."""
         self.options = options or ClusterOptions()
         self.metrics = CollectorRegistry()  # what the API server shows under /metrics
-        self._stratos_metrics = _PresentLife()
+        self._stratos_metrics = PresentLife()
         self.metrics.register(self._stratos_metrics)
         self._clock = clock
         self._ids = ids
@@ -220,17 +220,3 @@ class Cluster:
         )
         self._webhooks.own = AdmissionWebhook(manager, self.cloud)
         return manager
-
-
-class _PresentLife(Collector):
-    """Shows the metrics of a component's present life: they start from zero when it does."""
-
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-
-    def begin(self) -> CollectorRegistry:
-        self._registry = CollectorRegistry()
-        return self._registry
-
-    def collect(self) -> Iterable[Metric]:
-        return self._registry.collect()

@@ -29,6 +29,7 @@ class ControllerSettings:
     cluster_name: str
     provider_qps: float = 50.0
     provider_burst: int = 100
+    survey_seconds: float = 60.0  # how often everything is looked at anew, though nothing is known to have changed
     provisioning: ProvisioningSettings = field(default_factory=ProvisioningSettings)
     disruption: DisruptionSettings = field(default_factory=DisruptionSettings)
 
@@ -99,9 +100,19 @@ def add_controllers(
         recorder,
         clock=clock,
         rng=rng,
-        settings=MachineSettings(settings.cluster_name, limits=settings.provisioning.limits),
+        settings=MachineSettings(
+            settings.cluster_name, survey_seconds=settings.survey_seconds, limits=settings.provisioning.limits
+        ),
         registry=registry,
         controller_metrics=metrics,
     )
     node_class_controller(manager, limited, clock=clock, rng=rng, controller_metrics=metrics)
-    manager.add(Inventory(manager, limited, clock=clock, cluster_name=settings.cluster_name))
+    manager.add(
+        Inventory(
+            manager,
+            limited,
+            clock=clock,
+            cluster_name=settings.cluster_name,
+            interval_seconds=settings.survey_seconds,
+        )
+    )

@@ -23,7 +23,6 @@ from stratos.kube.controller import Manager
 from stratos.providers.contract import Machine, Provider
 from stratos.telemetry.logs import get_logger
 
-_INTERVAL_SECONDS = 60.0
 _GRACE = timedelta(minutes=2)
 
 log = get_logger(__name__)
@@ -34,13 +33,22 @@ class Inventory:
 
     name = "inventory"
 
-    def __init__(self, manager: Manager, provider: Provider, *, clock: Clock, cluster_name: str) -> None:
+    def __init__(
+        self,
+        manager: Manager,
+        provider: Provider,
+        *,
+        clock: Clock,
+        cluster_name: str,
+        interval_seconds: float = 60.0,
+    ) -> None:
         self._client = manager.client
         self._claims = manager.cache(NODE_CLAIM)
         self._nodes = manager.cache(NODE)
         self._provider = provider
         self._clock = clock
         self._cluster_name = cluster_name
+        self._interval_seconds = interval_seconds
 
     async def run(self) -> None:
         while True:
@@ -48,7 +56,7 @@ class Inventory:
                 await self.survey()
             except StratosError as error:
                 log.warning("survey failed", provider=self._provider.name, reason=error.message)
-            await asyncio.sleep(_INTERVAL_SECONDS)
+            await asyncio.sleep(self._interval_seconds)
 
     async def survey(self) -> tuple[str, ...]:
         """End what has no claim; the ids of the machines ended."""

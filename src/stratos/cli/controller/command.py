@@ -1,0 +1,157 @@
+"""The options of ``stratos controller``.
+
+Every one may also be set by an environment variable, or in a file under its camelCase name. A flag wins over the
+environment, the environment over the file. All that is imported here is imported by every command.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stratos.cli.controller.config import configured
+
+
+def _env(name: str, *others: str) -> Any:
+    return [f"STRATOS_{name}", *others]
+
+
+def controller(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=_env("CONFIG"),
+            is_eager=True,
+            callback=configured,
+            help="YAML with any of these options, camelCase.",
+        ),
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(help="Which cluster. Default: the one this runs in, or what kubectl would use."),
+    ] = None,
+    cluster_name: Annotated[
+        str,
+        typer.Option(envvar=_env("CLUSTER_NAME", "CLUSTER_NAME"), help="Marks whose machines are whose in the cloud."),
+    ] = "default",
+    cloud_provider: Annotated[
+        str, typer.Option(envvar=_env("CLOUD_PROVIDER"), help="Where machines come from: aws, or fake to try it.")
+    ] = "aws",
+    region: Annotated[
+        str,
+        typer.Option(
+            envvar=_env("REGION", "AWS_REGION"), help="Of node classes that name none. With fake also CLOUD/REGION."
+        ),
+    ] = "",
+    sync_period: Annotated[
+        str,
+        typer.Option(
+            envvar=_env("SYNC_PERIOD"),
+            metavar="DURATION",
+            help="How often all machines are compared with the cloud, though nothing is known to have changed.",
+        ),
+    ] = "30s",
+    graceful_shutdown_timeout: Annotated[
+        str,
+        typer.Option(
+            envvar=_env("GRACEFUL_SHUTDOWN_TIMEOUT"),
+            metavar="DURATION",
+            help="How long what is under way may take to finish once asked to stop.",
+        ),
+    ] = "30s",
+    metrics_bind_address: Annotated[
+        str, typer.Option(envvar=_env("METRICS_BIND_ADDRESS"), help="Where /metrics is served; 0: nowhere.")
+    ] = ":8080",
+    health_probe_bind_address: Annotated[
+        str,
+        typer.Option(envvar=_env("HEALTH_PROBE_BIND_ADDRESS"), help="Of /healthz and /readyz; 0: nowhere."),
+    ] = ":8081",
+    leader_elect: Annotated[
+        bool, typer.Option(envvar=_env("LEADER_ELECT"), help="Let replicas choose one of them to act.")
+    ] = False,
+    leader_elect_namespace: Annotated[
+        str,
+        typer.Option(envvar=_env("LEADER_ELECT_NAMESPACE"), help="Where their lease is. Default: where this runs."),
+    ] = "",
+    leader_elect_lease_duration: Annotated[
+        str,
+        typer.Option(
+            envvar=_env("LEADER_ELECT_LEASE_DURATION"),
+            metavar="DURATION",
+            help="How long a lease that is not renewed keeps others out. Whole seconds.",
+        ),
+    ] = "15s",
+    leader_elect_renew_deadline: Annotated[
+        str,
+        typer.Option(
+            envvar=_env("LEADER_ELECT_RENEW_DEADLINE"),
+            metavar="DURATION",
+            help="How long a leader that cannot renew goes on. Well below the lease's duration.",
+        ),
+    ] = "10s",
+    leader_elect_retry_period: Annotated[
+        str, typer.Option(envvar=_env("LEADER_ELECT_RETRY_PERIOD"), metavar="DURATION", help="Between two tries.")
+    ] = "2s",
+    qps: Annotated[
+        float,
+        typer.Option(
+            envvar=_env("CLOUD_QPS", "STRATOS_AWS_RATE_LIMIT_QPS"), min=0.1, help="Calls to the cloud a second."
+        ),
+    ] = 50.0,
+    burst: Annotated[
+        float,
+        typer.Option(
+            envvar=_env("CLOUD_BURST", "STRATOS_AWS_RATE_LIMIT_BURST"), min=1, help="So many calls may go out at once."
+        ),
+    ] = 100.0,
+    cluster_cost_limit: Annotated[
+        float | None,
+        typer.Option(
+            envvar=_env("CLUSTER_COST_LIMIT"), min=0, help="The most that machines of all templates may cost, in $/h."
+        ),
+    ] = None,
+    cluster_gpu_limit: Annotated[
+        int | None,
+        typer.Option(
+            envvar=_env("CLUSTER_GPU_LIMIT"), min=0, help="The most GPUs that machines of all templates may have."
+        ),
+    ] = None,
+    log_level: Annotated[
+        str,
+        typer.Option("--log-level", "--zap-log-level", envvar=_env("LOG_LEVEL"), help="debug, info, warning or error."),
+    ] = "info",
+    log_format: Annotated[
+        str,
+        typer.Option("--log-format", "--zap-encoder", envvar=_env("LOG_FORMAT"), help="text or json."),
+    ] = "text",
+) -> None:
+    """Run the Stratos controllers against a cluster, with machines of a real cloud."""
+    from stratos.cli.controller.run import ElectionOptions, RunOptions, run_controller
+
+    election = ElectionOptions(
+        namespace=leader_elect_namespace,
+        lease_duration=leader_elect_lease_duration,
+        renew_deadline=leader_elect_renew_deadline,
+        retry_period=leader_elect_retry_period,
+    )
+    run_controller(
+        RunOptions(
+            kubeconfig=kubeconfig,
+            cluster_name=cluster_name,
+            cloud_provider=cloud_provider,
+            region=region,
+            sync_period=sync_period,
+            graceful_shutdown_timeout=graceful_shutdown_timeout,
+            metrics_bind_address=metrics_bind_address,
+            health_probe_bind_address=health_probe_bind_address,
+            election=election if leader_elect else None,
+            qps=qps,
+            burst=burst,
+            cluster_cost_limit=cluster_cost_limit,
+            cluster_gpu_limit=cluster_gpu_limit,
+            log_level=log_level,
+            log_format=log_format,
+        )
+    )

@@ -1,0 +1,152 @@
+"""The controllers as a process of their own, against a cluster that is there already: what `stratos controller` runs.
+
+Of several replicas one leads, and only it changes anything: each write to the API and each call to the cloud asks first
+whether the term still runs (`kube.fenced`, `providers.contract.fenced`). A leader that was paused and goes on later
+finds every door shut, until it has been elected anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
+
+from stratos.apis.crds import CUSTOM_KINDS
+from stratos.base.clock import Clock
+from stratos.base.errors import NotFound
+from stratos.base.ids import IdSource
+from stratos.kube.client import Client
+from stratos.kube.controller import Manager, Runnable
+from stratos.kube.fenced import FencedTransport
+from stratos.kube.lease import LeaderElector, LeaseTimes
+from stratos.kube.transport import Transport
+from stratos.providers.contract import Provider
+from stratos.providers.contract.fenced import Fenced
+from stratos.telemetry.logs import get_logger
+from stratos.telemetry.metrics import PresentLife
+from stratos.wiring.clouds import CloudChoice, open_cloud
+from stratos.wiring.controllers import ControllerSettings, add_controllers
+from stratos.wiring.probes import serving_metrics, serving_probes
+
+LEASE_NAME = "stratos-controller"
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Election:
+    """Where replicas meet to choose their leader, and as whom this one stands."""
+
+    namespace: str
+    identity: str
+    times: LeaseTimes = field(default_factory=LeaseTimes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessOptions:
+    cloud: CloudChoice
+    settings: ControllerSettings
+    metrics_address: str = ":8080"
+    probe_address: str = ":8081"
+    election: Election | None = None  # None: this is the only replica
+
+
+class ControllerProcess:
+    """Runs until cancelled, and then ends in good order: what is under way is finished, the lease is given back."""
+
+    def __init__(
+        self, transport: Transport, options: ProcessOptions, *, clock: Clock, ids: IdSource, rng: random.Random
+    ) -> None:
+        self._transport = transport
+        self._options = options
+        self._clock = clock
+        self._ids = ids
+        self._rng = rng
+        self._elector: LeaderElector | None = None
+        self._manager: Manager | None = None
+        self._metrics = CollectorRegistry()
+        self._of_this_term = PresentLife()
+        self._metrics.register(self._of_this_term)
+        ProcessCollector(registry=self._metrics)
+        leading = Gauge("stratos_leading", "Whether this process leads: 1 or 0.", registry=self._metrics)
+        leading.set_function(lambda: float(self._leads()))
+
+    async def run(self) -> None:
+        options = self._options
+        client = Client(self._transport)
+        await _check_installed(client)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(serving_metrics(options.metrics_address, self._metrics))
+            await stack.enter_async_context(serving_probes(options.probe_address, self._unready))
+            cloud = await stack.enter_async_context(
+                open_cloud(options.cloud, client, clock=self._clock, rng=self._chance())
+            )
+            await self._run_with(client, cloud.provider, cloud.beside)
+
+    async def _run_with(self, client: Client, provider: Provider, beside: Iterable[Runnable]) -> None:
+        async def lead() -> None:
+            await self._lead(provider)
+
+        election = self._options.election
+        if election is not None:
+            self._elector = LeaderElector(
+                client,
+                f"{election.namespace}/{LEASE_NAME}",
+                election.identity,
+                lead,
+                clock=self._clock,
+                rng=self._chance(),
+                times=election.times,
+            )
+        async with asyncio.TaskGroup() as tasks:
+            helpers = [tasks.create_task(part.run(), name=part.name) for part in beside]
+            try:
+                await (self._elector.run() if self._elector is not None else lead())
+            finally:
+                for helper in helpers:
+                    helper.cancel()
+
+    async def _lead(self, provider: Provider) -> None:
+        chance = self._chance()
+        manager = Manager(Client(FencedTransport(self._transport, self._leads)), rng=chance)
+        add_controllers(
+            manager,
+            Fenced(provider, self._leads),
+            self._options.settings,
+            clock=self._clock,
+            ids=self._ids,
+            rng=chance,
+            registry=self._of_this_term.begin(),
+        )
+        self._manager = manager
+        try:
+            log.info("controllers start", cluster=self._options.settings.cluster_name, cloud=provider.name)
+            await manager.run()
+        finally:
+            self._manager = None
+
+    def _leads(self) -> bool:
+        return self._elector is None or self._elector.is_leader
+
+    def _unready(self) -> str:
+        """A replica that waits for its turn is ready: it could do no more, and rollouts wait for it."""
+        if self._manager is not None:
+            return "" if self._manager.synced else "the caches have not synced yet"
+        return "" if self._elector is not None else "the controllers have not started yet"
+
+    def _chance(self) -> random.Random:
+        return random.Random(self._rng.getrandbits(64))
+
+
+async def _check_installed(client: Client) -> None:
+    for custom in CUSTOM_KINDS:
+        try:
+            await client.list(custom.kind, limit=1)
+        except NotFound as error:
+            raise NotFound(
+                f"this cluster knows no {custom.kind.kind}", hint="install Stratos there first: stratos install"
+            ) from error
