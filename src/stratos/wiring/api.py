@@ -64,7 +64,10 @@ class EmbeddedApi:
         secrets: ApiSecrets | None = None,
         webhook_caller: WebhookCaller | None = None,
         metrics: CollectorRegistry | None = None,
+        stratos_installed: bool = True,
     ) -> None:
+        """With ``stratos_installed`` the kinds, rights and webhooks of Stratos are there from the first start on."""
+        self._stratos_installed = stratos_installed
         observed = ObservedObjects()
         authorizer = RbacAuthorizer(observed)
         accounts = ServiceAccountTokens(secrets.service_account_key_pem, observed, clock, ids) if secrets else None
@@ -97,7 +100,7 @@ class EmbeddedApi:
 
     async def start(self) -> None:
         ours = (*custom_resource_definitions(), *controller_rights(STRATOS), *webhook_configurations())
-        await self.server.start(list(ours))
+        await self.server.start(list(ours) if self._stratos_installed else [])
 
     async def stop(self) -> None:
         await self.server.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,20 +14,23 @@ from stratos.base.errors import Invalid
 from stratos.catalog.catalog import load_catalog
 from stratos.kube.client import Client
 from stratos.kube.controller import Runnable
+from stratos.kube.kubeconfig import ClusterAccess
 from stratos.providers.contract import Provider
 from stratos.providers.simulated.cloud import SimulatedCloud
 from stratos.providers.simulated.registry import ImageRegistry
+from stratos.wiring.aws import aws_provider
+from stratos.wiring.cluster_access import ClusterWords, find_cluster_access
 
 DEFAULT_REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
 class CloudChoice:
-    """Which cloud, and where in it. ``cluster_name`` marks whose machines are whose."""
+    """Which cloud, where in it, and for which cluster."""
 
     name: str
     region: str
-    cluster_name: str
+    cluster: ClusterWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,11 @@ class Cloud:
 
 
 def open_cloud(
-    choice: CloudChoice, client: Client, *, clock: Clock, rng: random.Random
+    choice: CloudChoice, client: Client, access: ClusterAccess, *, clock: Clock, rng: random.Random
 ) -> AbstractAsyncContextManager[Cloud]:
     """The cloud for the length of the block. ``client`` is for those clouds whose machines run in this process."""
     openers: dict[str, Callable[[], AbstractAsyncContextManager[Cloud]]] = {
-        "aws": lambda: _aws(choice, clock, rng),
+        "aws": lambda: _aws(choice, client, access, clock),
         "fake": lambda: _fake(choice, client, clock, rng),
     }
     if choice.name not in openers:
@@ -53,10 +57,11 @@ def open_cloud(
 
 
 @asynccontextmanager
-async def _aws(choice: CloudChoice, clock: Clock, rng: random.Random) -> AsyncIterator[Cloud]:
-    from stratos.wiring.aws import aws_provider  # type: ignore[import-untyped]
-
-    async with aws_provider(choice.region, choice.cluster_name, clock=clock, rng=rng) as provider:
+async def _aws(choice: CloudChoice, client: Client, access: ClusterAccess, clock: Clock) -> AsyncIterator[Cloud]:
+    if not choice.region:
+        raise Invalid("no region was named", hint="--region us-east-1, or AWS_REGION=us-east-1 in the environment")
+    cluster = await find_cluster_access(choice.cluster, client, access, os.environ)
+    async with aws_provider(choice.region, cluster, clock=clock) as provider:
         yield Cloud(provider)
 
 
@@ -72,7 +77,7 @@ async def _fake(choice: CloudChoice, client: Client, clock: Clock, rng: random.R
         load_catalog(cloud or "aws", region),
         clock=clock,
         rng=rng,
-        cluster_name=choice.cluster_name,
+        cluster_name=choice.cluster.name,
         software=kubelets.run_host,
     )
     try:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
@@ -28,7 +28,7 @@ from stratos.providers.contract import Provider
 from stratos.providers.contract.fenced import Fenced
 from stratos.telemetry.logs import get_logger
 from stratos.telemetry.metrics import PresentLife
-from stratos.wiring.clouds import CloudChoice, open_cloud
+from stratos.wiring.clouds import Cloud
 from stratos.wiring.controllers import ControllerSettings, add_controllers
 from stratos.wiring.probes import serving_metrics, serving_probes
 
@@ -48,7 +48,6 @@ class Election:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessOptions:
-    cloud: CloudChoice
     settings: ControllerSettings
     metrics_address: str = ":8080"
     probe_address: str = ":8081"
@@ -59,9 +58,18 @@ class ControllerProcess:
     """Runs until cancelled, and then ends in good order: what is under way is finished, the lease is given back."""
 
     def __init__(
-        self, transport: Transport, options: ProcessOptions, *, clock: Clock, ids: IdSource, rng: random.Random
+        self,
+        transport: Transport,
+        open_cloud: Callable[[Client], AbstractAsyncContextManager[Cloud]],
+        options: ProcessOptions,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        rng: random.Random,
     ) -> None:
+        """``open_cloud`` is given a client for clouds whose machines run in this process."""
         self._transport = transport
+        self._open_cloud = open_cloud
         self._options = options
         self._clock = clock
         self._ids = ids
@@ -82,9 +90,7 @@ class ControllerProcess:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(serving_metrics(options.metrics_address, self._metrics))
             await stack.enter_async_context(serving_probes(options.probe_address, self._unready))
-            cloud = await stack.enter_async_context(
-                open_cloud(options.cloud, client, clock=self._clock, rng=self._chance())
-            )
+            cloud = await stack.enter_async_context(self._open_cloud(client))
             await self._run_with(client, cloud.provider, cloud.beside)
 
     async def _run_with(self, client: Client, provider: Provider, beside: Iterable[Runnable]) -> None:

@@ -45,6 +45,17 @@ def controller(
             envvar=_env("REGION", "AWS_REGION"), help="Of node classes that name none. With fake also CLOUD/REGION."
         ),
     ] = "",
+    cluster_endpoint: Annotated[
+        str,
+        typer.Option(envvar=_env("CLUSTER_ENDPOINT"), help="Where machines reach the API. Default: the kubeconfig's."),
+    ] = "",
+    cluster_ca: Annotated[
+        str,
+        typer.Option(envvar=_env("CLUSTER_CA"), help="The API's authority, PEM in base64. Default: the one used here."),
+    ] = "",
+    cluster_cidr: Annotated[
+        str, typer.Option(envvar=_env("CLUSTER_CIDR"), help="The network of services. Default: found by one of them.")
+    ] = "",
     sync_period: Annotated[
         str,
         typer.Option(
@@ -74,6 +85,9 @@ def controller(
     leader_elect_namespace: Annotated[
         str,
         typer.Option(envvar=_env("LEADER_ELECT_NAMESPACE"), help="Where their lease is. Default: where this runs."),
+    ] = "",
+    leader_elect_identity: Annotated[
+        str, typer.Option(envvar=_env("LEADER_ELECT_IDENTITY"), help="As whom to stand. Default: the host, and chance.")
     ] = "",
     leader_elect_lease_duration: Annotated[
         str,
@@ -129,9 +143,11 @@ def controller(
 ) -> None:
     """Run the Stratos controllers against a cluster, with machines of a real cloud."""
     from stratos.cli.controller.run import ElectionOptions, RunOptions, run_controller
+    from stratos.wiring.cluster_access import ClusterWords
 
     election = ElectionOptions(
         namespace=leader_elect_namespace,
+        identity=leader_elect_identity,
         lease_duration=leader_elect_lease_duration,
         renew_deadline=leader_elect_renew_deadline,
         retry_period=leader_elect_retry_period,
@@ -139,7 +155,7 @@ def controller(
     run_controller(
         RunOptions(
             kubeconfig=kubeconfig,
-            cluster_name=cluster_name,
+            cluster=ClusterWords(cluster_name, cluster_endpoint, cluster_ca, cluster_cidr),
             cloud_provider=cloud_provider,
             region=region,
             sync_period=sync_period,

@@ -26,7 +26,8 @@ from stratos.kube.lease import LeaseTimes
 from stratos.planning.provisioning.limits import ClusterLimits
 from stratos.telemetry.logs import configure
 from stratos.wiring.clock import SystemClock
-from stratos.wiring.clouds import CloudChoice
+from stratos.wiring.clouds import CloudChoice, open_cloud
+from stratos.wiring.cluster_access import ClusterWords
 from stratos.wiring.controllers import ControllerSettings
 from stratos.wiring.process import ControllerProcess, Election, ProcessOptions
 
@@ -39,6 +40,7 @@ class ElectionOptions:
     """As typed: durations are text."""
 
     namespace: str
+    identity: str
     lease_duration: str
     renew_deadline: str
     retry_period: str
@@ -49,7 +51,7 @@ class RunOptions:
     """As typed: durations are text."""
 
     kubeconfig: Path | None
-    cluster_name: str
+    cluster: ClusterWords
     cloud_provider: str
     region: str
     sync_period: str
@@ -73,18 +75,18 @@ def run_controller(options: RunOptions) -> None:
     _one_of("--log-level", level, _LOG_LEVELS)
     _one_of("--log-format", format_, tuple(_LOG_FORMATS))
     configure(sys.stderr, clock=SystemClock(), json_lines=_LOG_FORMATS[format_], level=level)
-    asyncio.run(_run(access, process, grace_seconds))
+    cloud = CloudChoice(options.cloud_provider, options.region, options.cluster)
+    asyncio.run(_run(access, cloud, process, grace_seconds))
 
 
 def process_options(options: RunOptions, access: ClusterAccess) -> ProcessOptions:
     """The options read. Raises `Invalid`, naming the one that makes no sense."""
-    if not options.cluster_name:
+    if not options.cluster.name:
         hint = "name the cluster: its machines are told from others by that name"
         raise Invalid("--cluster-name is empty", hint=hint)
     return ProcessOptions(
-        cloud=CloudChoice(options.cloud_provider, options.region, options.cluster_name),
         settings=ControllerSettings(
-            cluster_name=options.cluster_name,
+            cluster_name=options.cluster.name,
             provider_qps=options.qps,
             provider_burst=round(options.burst),
             survey_seconds=_seconds("--sync-period", options.sync_period),
@@ -110,7 +112,7 @@ def _election(options: ElectionOptions, access: ClusterAccess) -> Election:
         )
     return Election(
         namespace=options.namespace or access.namespace,
-        identity=f"{socket.gethostname()}_{random.SystemRandom().getrandbits(32):08x}",
+        identity=options.identity or f"{socket.gethostname()}_{random.SystemRandom().getrandbits(32):08x}",
         times=LeaseTimes(round(duration), deadline, _seconds("--leader-elect-retry-period", options.retry_period)),
     )
 
@@ -130,13 +132,20 @@ def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
         raise Invalid(f"{option}: {value!r} is unknown", hint=f"choose one of {', '.join(known)}")
 
 
-async def _run(access: ClusterAccess, options: ProcessOptions, grace_seconds: float) -> None:
+async def _run(access: ClusterAccess, cloud: CloudChoice, options: ProcessOptions, grace_seconds: float) -> None:
     clock = SystemClock()
     chance = random.SystemRandom()
     stopping = stop_on_signals()
     transport = AiohttpTransport(access, clock=clock)
     try:
-        process = ControllerProcess(transport, options, clock=clock, ids=SeededIds(chance), rng=chance)
+        process = ControllerProcess(
+            transport,
+            lambda client: open_cloud(cloud, client, access, clock=clock, rng=chance),
+            options,
+            clock=clock,
+            ids=SeededIds(chance),
+            rng=chance,
+        )
         gc.freeze()  # what is there now, stays: looking through it for garbage again and again would only delay pods
         await _run_until(stopping, process.run(), grace_seconds)
     finally:
