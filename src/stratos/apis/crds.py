@@ -190,8 +190,10 @@ def _struct(shape: shapes.StructType) -> Schema:
 def _field(field: shapes.Field) -> Schema:
     schema = _schema(field.type)
     default = field.default
-    if isinstance(default, bool | int | float) or (isinstance(default, str) and default):
+    if isinstance(default, bool | int | float):
         schema["default"] = default
+    elif isinstance(default, str) and default:
+        schema["default"] = str(default)  # of an enumeration, its plain text
     return schema
 
 
