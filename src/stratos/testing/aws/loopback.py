@@ -174,7 +174,7 @@ async def aws_on_loopback(
     the queue. ``moto_url`` is a moto server to be wiped and used instead of a process of its own, which takes a second.
     """
     async with AsyncExitStack() as stack:
-        url = moto_url if moto_url is not None else await stack.enter_async_context(moto_process())
+        url = moto_url if moto_url is not None else stack.enter_context(moto_process())
         moto = Moto(url, region, await stack.enter_async_context(aiohttp.ClientSession()))
         await moto.reset()
         account = await furnish(moto, cluster_name)

@@ -5,11 +5,11 @@ What moto does not know of EC2 (how long things take, what can go wrong, idempot
 
 from __future__ import annotations
 
-import asyncio
 import os
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,8 +19,12 @@ import msgspec
 
 _SCRIPT = Path(__file__).with_name("moto_process.py")
 _JSON_TARGETS = {"sqs": "AmazonSQS", "ssm": "AmazonSSM"}
-# moto launches anything otherwise.
-_STRICT = {"MOTO_ENABLE_AMI_VALIDATION": "true", "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "true"}
+# It launches anything otherwise, and loads a thousand images of others whenever it is wiped.
+_SETTINGS = {
+    "MOTO_ENABLE_AMI_VALIDATION": "true",
+    "MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION": "true",
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+}
 
 
 class MotoRefused(Exception):
@@ -83,22 +87,17 @@ class Moto:
             return content
 
 
-@asynccontextmanager
-async def moto_process() -> AsyncIterator[str]:
+@contextmanager
+def moto_process() -> Iterator[str]:
     """The URL of a moto server that runs for the length of the block."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", str(_SCRIPT)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, **_STRICT},
-    )
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        port = (await process.stdout.readline()).decode().strip()
-        assert port, "moto ended before it listened"
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.stdin.close()
-        if process.returncode is None:
+    command = (sys.executable, "-I", str(_SCRIPT))
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **_SETTINGS}
+    ) as process:
+        assert process.stdout is not None
+        try:
+            port = process.stdout.readline().strip()
+            assert port, "moto ended before it listened"
+            yield f"http://127.0.0.1:{port}"
+        finally:
             process.kill()  # it keeps nothing, and takes half a second to say goodbye
-        await process.wait()
