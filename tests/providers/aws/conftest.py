@@ -1,28 +1,41 @@
-"""AWS on loopback for the tests in this folder: one moto for all of them, wiped for each."""
+"""AWS on loopback for the tests in this folder: one for all of them, since it takes seconds to furnish."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
 
-from stratos.testing.aws import moto_process
+from stratos.testing.aws import AwsFaults, LoopbackAws, aws_on_loopback, moto_process
 from stratos.testing.aws.loopback import ACCESS_KEY, SECRET_KEY
+from stratos.wiring.clock import SystemClock
 
 
 @pytest.fixture(scope="session")
 def aws_loop() -> Iterator[asyncio.Runner]:
-    """The loop that moto's process belongs to, and the tests that talk to it."""
+    """The loop that AWS is served on, and that the tests run on which talk to it."""
     with asyncio.Runner() as runner:
         yield runner
 
 
 @pytest.fixture(scope="session")
-def moto_url(aws_loop: asyncio.Runner) -> Iterator[str]:
-    process = moto_process()
-    yield aws_loop.run(process.__aenter__())
-    aws_loop.run(process.__aexit__(None, None, None))
+def served_aws(aws_loop: asyncio.Runner) -> Iterator[LoopbackAws]:
+    with moto_process() as url:
+        serving = aws_on_loopback(clock=SystemClock(), moto_url=url)
+        yield aws_loop.run(serving.__aenter__())
+        aws_loop.run(serving.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def aws(served_aws: LoopbackAws) -> LoopbackAws:
+    """AWS on a good day; what earlier tests launched there may still be seen."""
+    usual = AwsFaults()
+    for field in dataclasses.fields(AwsFaults):
+        setattr(served_aws.faults, field.name, getattr(usual, field.name))
+    served_aws.calls.clear()
+    return served_aws
 
 
 @pytest.fixture(autouse=True)

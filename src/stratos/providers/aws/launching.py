@@ -1,0 +1,164 @@
+"""New machines, each once for its token.
+
+One on-demand type is asked for by RunInstances, subnet after subnet: one call, and its answer is the machine.
+Spot machines and several types are asked for by a fleet of the kind that EC2 serves at once and keeps no watch over,
+since EC2 knows which of many offerings is had, and lasts, better than we could find out by asking.
+
+What keeps a machine from being launched twice, in the order in which it takes hold:
+
+- each machine is tagged with its token in the same call that makes it, and nothing is launched for a token that a
+  machine carries;
+- EC2's own client tokens, for the seconds in which a new machine is not to be seen yet;
+- what was asked for last without an answer is asked for first when the token comes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stratos.base.clock import Clock
+from stratos.base.errors import InsufficientCapacity, StratosError, Unavailable
+from stratos.catalog.catalog import Catalog
+from stratos.providers.aws.clients import AwsClients
+from stratos.providers.aws.cluster_access import ClusterAccess
+from stratos.providers.aws.errors import AskedBefore, TemplateMissing, refusal
+from stratos.providers.aws.instances import LAUNCH_TOKEN_TAG, Instances, price, provider_id, read_instance
+from stratos.providers.aws.requests import (
+    Round,
+    create_fleet,
+    is_for_fleet,
+    machine_description,
+    rounds,
+    run_instances,
+    template_content,
+)
+from stratos.providers.aws.settings import AwsSettings
+from stratos.providers.aws.templates import LaunchTemplates
+from stratos.providers.aws.tries import Tries
+from stratos.providers.aws.user_data import user_data
+from stratos.providers.contract import LaunchRequest, Machine, MachineGone, MachineState, OfferingKey, OutOfStock
+
+
+class Launching:
+    def __init__(
+        self,
+        clients: AwsClients,
+        instances: Instances,
+        templates: LaunchTemplates,
+        *,
+        catalog: Catalog,
+        cluster: ClusterAccess,
+        clock: Clock,
+    ) -> None:
+        self._clients = clients
+        self._instances = instances
+        self._templates = templates
+        self._catalog = catalog
+        self._cluster = cluster
+        self._clock = clock
+        self._tries = Tries(clock)
+
+    async def launch(self, request: LaunchRequest) -> Machine:
+        machine = await self._launched(request.token)
+        if machine is None:
+            try:
+                machine = await self._ask(request)
+            except (AskedBefore, MachineGone) as error:
+                machine = await self._launched(request.token)
+                if machine is None:
+                    raise self._not_to_be_seen(request, error) from error
+        self._tries.over(request.token)
+        return machine
+
+    async def _launched(self, token: str) -> Machine | None:
+        instance = await self._instances.by_launch_token(token)
+        return instance.machine if instance else None
+
+    def _not_to_be_seen(self, request: LaunchRequest, error: StratosError) -> StratosError:
+        if isinstance(error, MachineGone):
+            return error  # so long ago that EC2 has forgotten all but its token
+        self._tries.asked_before(request.token)
+        return Unavailable(f"a machine was asked for before, and is not to be seen yet: {error.message}")
+
+    async def _ask(self, request: LaunchRequest) -> Machine:
+        settings = AwsSettings.from_settings(request.settings)
+        script = user_data(request.bootstrap, settings, self._cluster)
+        description = machine_description(request, settings)
+        tried: list[OfferingKey] = []
+        refused: InsufficientCapacity | None = None
+        for places in self._tries.unanswered_first(request.token, rounds(request)):
+            try:
+                with self._tries.asking(request.token, places):
+                    if is_for_fleet(request):
+                        return await self._ask_fleet(request, places, description, script, settings.allocation_strategy)
+                    return await self._run(request, places, description, script)
+            except InsufficientCapacity as error:
+                refused = error
+            tried += (place.offering(request.capacity_type) for place in places)
+        raise OutOfStock(
+            f"no {request.capacity_type} machine to be had among {len(tried)} offerings"
+            + (f"; {refused.message}" if refused else ""),
+            tried=tuple(tried),
+            hint=refused.hint if refused else "give the node class subnets",
+        ) from refused
+
+    async def _run(self, request: LaunchRequest, places: Round, description: Mapping[str, Any], script: str) -> Machine:
+        attempt = self._tries.attempt(request.token)
+        parameters = run_instances(request, places[0], description, script, attempt=attempt)
+        answer = await self._clients.call("ec2", "run_instances", **parameters)
+        return read_instance(answer["Instances"][0], self._catalog).machine
+
+    async def _ask_fleet(
+        self, request: LaunchRequest, places: Round, description: Mapping[str, Any], script: str, strategy: str
+    ) -> Machine:
+        content = template_content(description, script, self._cluster.name)
+        try:
+            return await self._fleet(request, places, content, strategy)
+        except TemplateMissing:  # somebody deleted it
+            self._templates.forget(content)
+            return await self._fleet(request, places, content, strategy)
+
+    async def _fleet(self, request: LaunchRequest, places: Round, content: Mapping[str, Any], strategy: str) -> Machine:
+        template = await self._templates.name_of(content)
+        attempt = self._tries.attempt(request.token)
+        parameters = create_fleet(request, places, template, strategy, attempt=attempt)
+        answer = await self._clients.call("ec2", "create_fleet", **parameters)
+        launched = next((group for group in answer.get("Instances", ()) if group.get("InstanceIds")), None)
+        if launched is None:
+            raise self._why_none(answer.get("Errors", ()))
+        return self._new_machine(request, launched)
+
+    def _why_none(self, errors: Iterable[Mapping[str, Any]]) -> StratosError:
+        """A fleet says why for each offering. That one has no stock tells less than any other reason."""
+        refusals = [
+            refusal(
+                error.get("ErrorCode", ""),
+                error.get("ErrorMessage", ""),
+                service="ec2",
+                operation="create_fleet",
+                region=self._clients.region,
+            )
+            for error in errors
+        ]
+        if not refusals:
+            return InsufficientCapacity("the fleet was given no machine, and no reason")
+        return next((each for each in refusals if not isinstance(each, InsufficientCapacity)), refusals[0])
+
+    def _new_machine(self, request: LaunchRequest, launched: Mapping[str, Any]) -> Machine:
+        """A fleet's answer names its machine and where it is; a look at it might come too early to find it."""
+        machine_id = launched["InstanceIds"][0]
+        subnet_id = launched["LaunchTemplateAndOverrides"]["Overrides"]["SubnetId"]
+        zone = next(subnet.zone for subnet in request.subnets if subnet.id == subnet_id)
+        return Machine(
+            id=machine_id,
+            provider_id=provider_id(zone, machine_id),
+            state=MachineState.PENDING,
+            instance_type=launched["InstanceType"],
+            zone=zone,
+            capacity_type=request.capacity_type,
+            image=request.image,
+            tags={**request.tags, LAUNCH_TOKEN_TAG: request.token},
+            launched_at=self._clock.now(),
+            price_usd_per_hour=price(self._catalog, launched["InstanceType"], zone, request.capacity_type),
+        )

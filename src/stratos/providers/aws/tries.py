@@ -1,0 +1,77 @@
+"""What this process remembers of launches that have brought no machine yet.
+
+It is lost in a crash, and then the tags of machines tell what came of them: by the time a controller is up again, EC2
+shows what the last one launched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from stratos.base.clock import Clock
+from stratos.base.errors import StratosError, Unavailable
+from stratos.providers.aws.requests import Round
+
+_SEEN_WITHIN = timedelta(seconds=60)  # by then EC2 shows a new machine, whatever its weather
+_MOST_REMEMBERED = 10_000  # launches are given up without a word to us
+
+
+@dataclass(slots=True)
+class _Tried:
+    attempt: str = ""
+    unanswered: Round | None = None
+    asked_before_since: datetime | None = None
+
+
+class Tries:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._by_token: dict[str, _Tried] = {}
+
+    def attempt(self, token: str) -> str:
+        """Part of the client token: another one after each refusal, since EC2 would only repeat it to the same."""
+        tried = self._by_token.get(token)
+        return tried.attempt if tried else ""
+
+    def unanswered_first(self, token: str, rounds: Iterable[Round]) -> list[Round]:
+        """The rounds, beginning with the one that nobody knows the outcome of."""
+        tried = self._by_token.get(token)
+        return sorted(rounds, key=lambda round_: tried is None or round_ != tried.unanswered)
+
+    @contextmanager
+    def asking(self, token: str, round_: Round) -> Iterator[None]:
+        """Around the call that asks: learn from how it ends."""
+        tried = self._of(token)
+        tried.unanswered = round_
+        try:
+            yield
+        except Unavailable:
+            raise
+        except StratosError:
+            self._refused(tried)
+            raise
+
+    def asked_before(self, token: str) -> None:
+        """EC2 knows the token in other words, and shows no machine of it. If that lasts, there is none."""
+        tried = self._of(token)
+        now = self._clock.now()
+        if tried.asked_before_since is None:
+            tried.asked_before_since = now
+        elif now >= tried.asked_before_since + _SEEN_WITHIN:
+            self._refused(tried)
+
+    def over(self, token: str) -> None:
+        """There is a machine."""
+        self._by_token.pop(token, None)
+
+    def _of(self, token: str) -> _Tried:
+        if token not in self._by_token and len(self._by_token) >= _MOST_REMEMBERED:
+            del self._by_token[next(iter(self._by_token))]  # the oldest
+        return self._by_token.setdefault(token, _Tried())
+
+    def _refused(self, tried: _Tried) -> None:
+        tried.unanswered = tried.asked_before_since = None
+        tried.attempt = self._clock.now().isoformat()

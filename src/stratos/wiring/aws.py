@@ -1,0 +1,39 @@
+"""EC2, joined up: the official SDK, which is installed only where it is wanted, behind the provider contract."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from stratos.base.clock import Clock
+from stratos.base.errors import NotReady
+from stratos.catalog.catalog import load_catalog
+from stratos.providers.aws.cluster_access import ClusterAccess
+
+if TYPE_CHECKING:
+    from stratos.providers.aws.provider import AWSProvider
+
+
+@asynccontextmanager
+async def aws_provider(
+    region: str, cluster: ClusterAccess, *, clock: Clock, endpoint_url: str | None = None
+) -> AsyncIterator[AWSProvider]:
+    """The provider of a region, for the machines of one cluster.
+
+    ``endpoint_url`` is for an EC2 that is elsewhere; usually the SDK finds its own way (AWS_ENDPOINT_URL is heeded).
+    Raises `NotFound` for a region that the catalog does not know, `NotReady` where the SDK is not installed.
+    """
+    catalog = load_catalog("aws", region)
+    try:
+        from stratos.providers.aws.clients import AwsClients
+        from stratos.providers.aws.provider import AWSProvider
+    except ModuleNotFoundError as error:
+        if error.name not in ("boto3", "botocore"):
+            raise
+        raise NotReady("the official SDK of AWS is not installed", hint="pip install 'stratos-compute[aws]'") from error
+    clients = AwsClients(region=region, endpoint_url=endpoint_url)
+    try:
+        yield AWSProvider(clients, catalog, cluster, clock=clock)
+    finally:
+        clients.close()

@@ -1,0 +1,40 @@
+"""Providers, classes and requests for an EC2 on loopback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stratos.apis.labels import MANAGED_BY, TAG_CLUSTER, TAG_MANAGED_BY
+from stratos.catalog.catalog import load_catalog
+from stratos.providers.aws.clients import AwsClients
+from stratos.providers.aws.cluster_access import ClusterAccess
+from stratos.providers.aws.provider import AWSProvider
+from stratos.providers.contract import Bootstrap, LaunchRequest, ResolvedNodeClass, SecurityGroup, Subnet
+from stratos.testing.aws import LoopbackAws
+from stratos.wiring.clock import SystemClock
+
+
+def a_provider(aws: LoopbackAws) -> AWSProvider:
+    clients = AwsClients(region=aws.region, endpoint_url=aws.endpoint_url)
+    access = ClusterAccess(aws.account.cluster_name, "https://api.example", "Y2E=", "172.20.0.0/16", "1.33")
+    return AWSProvider(clients, load_catalog("aws", aws.region), access, clock=SystemClock())
+
+
+def a_class(aws: LoopbackAws, **fields: Any) -> ResolvedNodeClass:
+    usual: dict[str, Any] = {
+        "instance_type": "m5.large",
+        "image": min(aws.account.images.values()),
+        "subnets": tuple(Subnet(id_, zone) for zone, id_ in aws.account.subnets.items()),
+        "security_groups": tuple(SecurityGroup(id_, name) for name, id_ in aws.account.security_groups.items()),
+    }
+    return ResolvedNodeClass(**usual | fields)
+
+
+def a_request(aws: LoopbackAws, token: str, **fields: Any) -> LaunchRequest:
+    """What a machine of `a_class` is asked for with; ``fields`` are those of the class."""
+    cluster = aws.account.cluster_name
+    return a_class(aws, **fields).launch_request(
+        token=token,
+        bootstrap=Bootstrap(cluster_name=cluster),
+        tags={TAG_MANAGED_BY: MANAGED_BY, TAG_CLUSTER: cluster},
+    )
