@@ -62,6 +62,7 @@ class Ec2:
             "StartInstances": self._start_instances,
             "StopInstances": self._stop_instances,
             "TerminateInstances": self._terminate_instances,
+            "CreateTags": self._create_tags,
             "DescribeInstances": self._describe_instances,
             "DescribeImages": self._describe_images,
         }
