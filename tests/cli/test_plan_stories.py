@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controllers.pool_stories import Story, tell
-from controllers.template_stories import add_deployment, add_template, pods, wait_running
+from controllers.template_stories import add_deployment, add_template, pod_events, pods, wait_running
 from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.base.errors import Conflict, Invalid
 from stratos.base.ids import SeededIds
@@ -18,11 +18,16 @@ from stratos.cli.manifests import Manifest
 from stratos.cli.plan_cluster import Planned, apply_plan, plan_cheaper, plan_manifests
 from stratos.cli.plan_file import KeptManifest, KeptPlan, new_plan
 from stratos.cli.plan_report import addition_to_json, addition_to_text, rebalancing_to_json, rebalancing_to_text
+from stratos.controllers.provisioning import ProvisioningSettings
+from stratos.planning.provisioning.limits import ClusterLimits
 from stratos.testing.virtual_time import VirtualClock
 
 
-def a_deployment(name: str, replicas: int, *, cpu: str = "1500m", template: str = "any") -> Manifest:
-    container = {"name": "main", "image": "app:1", "resources": {"requests": {"cpu": cpu, "memory": "1Gi"}}}
+def a_deployment(name: str, replicas: int, *, cpu: str = "1500m", gpus: int = 0, template: str = "any") -> Manifest:
+    resources: dict[str, Any] = {"requests": {"cpu": cpu, "memory": "1Gi"}}
+    if gpus:
+        resources["limits"] = {"nvidia.com/gpu": str(gpus)}
+    container = {"name": "main", "image": "app:1", "resources": resources}
     pod = {"nodeSelector": {"stratos.sh/template": template}, "containers": [container]}
     spec = {
         "replicas": replicas,
@@ -259,3 +264,32 @@ def test_a_template_that_cannot_be_right_is_named_and_nothing_is_planned_by_it()
             assert complaint in found.addition.waiting["default/web-new-0"]
 
     tell(plot)
+
+
+@pytest.mark.parametrize(
+    ("limits", "gpus", "said"),
+    [
+        (ClusterLimits(cost_usd_per_hour=0.05), 0, "the cluster's cost limit"),
+        (ClusterLimits(gpus=2), 1, "the cluster's GPU limit"),
+    ],
+    ids=["cost", "GPUs"],
+)
+def test_limits_of_the_whole_cluster_hold_in_a_plan_as_they_do_in_the_loop(
+    limits: ClusterLimits, gpus: int, said: str
+) -> None:
+    """A plan of machines that the controllers would refuse to launch is no plan."""
+
+    async def plot(story: Story) -> None:
+        await add_ready_template(story, constraints={"maxCpu": 4})
+        found, _ = await planned(story, a_deployment("web", 5, gpus=gpus))
+
+        await add_deployment(story, "web", 5, cpu="1500m", memory="1Gi", gpus=gpus)
+        await asyncio.sleep(120)
+
+        offerings = [machine.candidate.offering for machine in found.addition.machines]
+        assert await machines_asked_for(story) == sorted(map(tuple, offerings)) != []
+        warned = {message for _, message in await pod_events(story, "NodeAddRequestWarning")}
+        assert {message.partition("; ")[0] for message in found.addition.waiting.values()} == warned
+        assert all(said in message for message in warned)
+
+    tell(plot, more={"provisioning": ProvisioningSettings(limits=limits)})

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from stratos.apis.meta import Condition, Kind, KubeObject, Struct
 
+SYSTEM_NAMESPACE = "stratos-system"
+"""Where what belongs to Stratos itself is kept."""
+
 
 class NamespaceSpec(Struct):
     finalizers: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from stratos.kube.client import Client
 from stratos.kube.controller import Manager
 from stratos.wiring.cluster import DEFAULT_CATALOG, catalog_named
 from stratos.wiring.lookout import OutsideView, outside_view
+from stratos.wiring.settings import limits_in_force
 
 _LOOK_SECONDS = 60.0
 
@@ -32,7 +33,7 @@ async def looking(client: Client, clock: Clock, catalog: str) -> AsyncIterator[O
     with needing_pools():
         await client.list(NODE_POOL, limit=1)
     manager = Manager(client, rng=random.Random())
-    view = outside_view(manager, catalog_named(catalog), clock=clock)
+    view = outside_view(manager, catalog_named(catalog), await limits_in_force(client), clock=clock)
     async with followed(manager):
         yield view
 

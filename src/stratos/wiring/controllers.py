@@ -22,6 +22,7 @@ from stratos.kube.recorder import EventRecorder
 from stratos.providers.contract import Provider
 from stratos.providers.contract.rate_limited import ProviderMetrics, RateLimited
 from stratos.telemetry.metrics import ControllerMetrics
+from stratos.wiring.settings import SettingsNotice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def add_controllers(
         rng=rng,
         metrics=ProviderMetrics(registry),
     )
-    manager.add(recorder)
+    manager.add(recorder, SettingsNotice(manager.client, settings.provisioning.limits))
     pool_controller(
         manager,
         limited,

@@ -24,13 +24,9 @@ class OutsideView:
     disruption: DisruptionLookout
 
 
-def outside_view(manager: Manager, catalog: Catalog, *, clock: Clock) -> OutsideView:
-    """Its caches are the manager's. How long pools rest after failures, and limits of the whole cluster, only the loops
-    inside know.
-    """
+def outside_view(manager: Manager, catalog: Catalog, limits: ClusterLimits, *, clock: Clock) -> OutsideView:
+    """Its caches are the manager's. How long pools rest after failures only the loops inside know."""
     provider = SimulatedCloud(catalog, clock=clock, rng=random.Random(0))  # asked for the shapes of machines alone
     pools = Lookout(manager, provider, clock=clock, rests_until=lambda pool: None)
-    templates = ProvisioningLookout(
-        manager, provider, clock=clock, limits=ClusterLimits(), served_by_pools=pools.at_hand
-    )
+    templates = ProvisioningLookout(manager, provider, clock=clock, limits=limits, served_by_pools=pools.at_hand)
     return OutsideView(pools, templates, DisruptionLookout(manager, templates.look))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from stratos.apis.namespace import SYSTEM_NAMESPACE
+from stratos.apis.settings import SETTINGS_NAME
+
 _ROLE = "stratos-controller"
 _READ = ("get", "list", "watch")
 _OWN = (*_READ, "create", "update", "patch", "delete")
@@ -36,19 +39,46 @@ _RULES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
+# The same in the namespace of Stratos itself, with the names that they are about
+_RULES_AT_HOME: tuple[tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], ...] = (
+    ("", ("configmaps",), (), ("create",)),
+    ("", ("configmaps",), (SETTINGS_NAME,), ("get", "patch")),
+)
+
+
 def controller_rights(user: str) -> list[dict[str, Any]]:
-    """The ClusterRole, and its binding to ``user``."""
+    """The ClusterRole, the Role in the namespace of Stratos itself, which comes first, and the bindings to ``user``."""
     rbac = "rbac.authorization.k8s.io"
+    subject = {"apiGroup": rbac, "kind": "User", "name": user}
+    at_home = {"name": _ROLE, "namespace": SYSTEM_NAMESPACE}
     rules = [
         {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)} for group, resources, verbs in _RULES
     ]
     return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM_NAMESPACE}},
         {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": {"name": _ROLE}, "rules": rules},
         {
             "apiVersion": f"{rbac}/v1",
             "kind": "ClusterRoleBinding",
             "metadata": {"name": _ROLE},
             "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": _ROLE},
-            "subjects": [{"apiGroup": rbac, "kind": "User", "name": user}],
+            "subjects": [subject],
+        },
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "Role",
+            "metadata": at_home,
+            "rules": [
+                {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+                | ({"resourceNames": list(names)} if names else {})
+                for group, resources, names, verbs in _RULES_AT_HOME
+            ],
+        },
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": at_home,
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": _ROLE},
+            "subjects": [subject],
         },
     ]
