@@ -204,6 +204,13 @@ class Ec2:
             call, forward, self._named(call), lambda instance: self._instances.terminate(instance, USER_SHUTDOWN)
         )
 
+    async def _create_tags(self, call: AwsCall, forward: Forward) -> tuple[int, bytes]:
+        """moto tags what does not exist."""
+        for key, value in call.parameters.items():
+            if key.startswith("ResourceId.") and value.startswith("i-") and value not in self._instances.by_id:
+                raise AwsError("InvalidInstanceID.NotFound", f"The instance ID '{value}' does not exist")
+        return await forward(call.parameters)
+
     async def _change(
         self, call: AwsCall, forward: Forward, instances: list[Instance], change: Callable[[Instance], None]
     ) -> tuple[int, bytes]:
