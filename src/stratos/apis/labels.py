@@ -39,6 +39,9 @@ LAST_STARTED = "stratos.sh/last-started"  # when it was last started from standb
 SCALE_UP_STARTED = "stratos.sh/scale-up-started"  # the same, while the start is under way
 SCALE_DOWN_CANDIDATE_SINCE = "stratos.sh/scale-down-candidate-since"  # since when it has been empty; on its claim too
 INTERRUPTION_PREDICTED = "stratos.sh/interruption-predicted"  # "true", by whoever foresees it: spot is to be taken back
+SPOT_REPLACEMENT_STARTED = "stratos.sh/spot-replacement-started"  # since when a spot machine is got in its place
+SPOT_REPLACING_NODE = "stratos.sh/spot-replacing-node"  # the node whose place a spot machine takes; on its claim too
+INTERRUPTION = "stratos.sh/interruption"  # by its host: the kind and, after an @, when the machine goes down
 CORDONED = "stratos.sh/cordoned"  # the cordon is Stratos' own; one without this is somebody else's, and stays
 
 # Taints of nodes
@@ -82,6 +85,20 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"  # the lowest of al
 # Annotations of workloads
 SURGE = "stratos.sh/surge"  # 3+1: it asked for 3 replicas and has 1 more while one of its pods moves
 
+# Annotations of Services: what the doorman is to do for them
+DOORMAN_PREFIX = "doorman.stratos.sh/"
+DOORMAN_HOST = "doorman.stratos.sh/host"  # the hosts it answers for, separated by commas; *.example.com, or * for any
+DOORMAN_TARGET = "doorman.stratos.sh/target"  # Deployment/NAME or StatefulSet/NAME; else the Deployment named alike
+DOORMAN_PORT = "doorman.stratos.sh/port"  # name or number of the Service's port that gets the requests; else the first
+DOORMAN_IDLE_AFTER = "doorman.stratos.sh/idle-after"  # so long without a request, and it sleeps again; else 5m
+DOORMAN_HOLD_TIMEOUT = "doorman.stratos.sh/hold-timeout"  # the longest that a request waits for a replica; else 30s
+DOORMAN_MAX_HELD = "doorman.stratos.sh/max-held"  # the most requests that wait at a time; else 1000
+
+# Annotations of Deployments and StatefulSets: what the doorman remembers of those it woke
+DOORMAN_WOKEN_AT = "doorman.stratos.sh/woken-at"  # when it asked for replicas; without it, they are never taken away
+DOORMAN_ACTIVE_AT = "doorman.stratos.sh/active-at"  # when a doorman last had a request for it, to within a minute
+DOORMAN_CLOSING_AT = "doorman.stratos.sh/closing-at"  # when one proposed that it sleep; who has a request objects
+
 # Tags of machines
 TAG_MANAGED_BY = "managed-by"  # stratos
 MANAGED_BY = "stratos"
@@ -92,6 +109,7 @@ TAG_CLAIM = "stratos.sh/claim"  # its NodeClaim: a machine whose claim is gone i
 TAG_STATE = "stratos.sh/state"  # as on the node, and warmup-failed for one that is given up
 TAG_STATE_NOTE = "stratos.sh/state-note"  # why it was given up
 TAG_CAPACITY_TYPE = "stratos.sh/capacity-type"  # on-demand or spot
+TAG_REPLACING_NODE = "stratos.sh/replacing-node"  # the node whose place a spot machine takes
 
 # Finalizers
 POOL_FINALIZER = "stratos.sh/nodepool-finalizer"  # keeps a NodePool until its last machine is gone

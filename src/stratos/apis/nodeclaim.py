@@ -61,6 +61,12 @@ class ClaimCondition(StrEnum):
 OVER_LIMIT = "OverLimit"
 """The reason of a claim that was not launched because its machine would be one too many: nothing is wrong with it."""
 
+ENDED_OUTSIDE = "EndedOutside"
+"""The reason of a claim whose machine is gone although nobody here wanted that."""
+
+SPOT_REPLACEMENT = "SpotReplacement"
+"""The reason why a pool's on-demand machine leaves service: a spot machine has taken its place."""
+
 
 class Decision(Struct):
     """Why the wish is what it is: the record that ``stratos explain`` tells."""
@@ -75,13 +81,32 @@ class Decision(Struct):
 
 
 class Departure(Struct):
-    """That its machine is to go, written before anything is touched. What it says is carried out or taken back."""
+    """That its machine is to leave service, written before anything is touched. It is carried out or taken back."""
 
-    reason: Annotated[str, described("Empty, Underutilized, Cheaper, Drifted, Expired, Interruption or Unhealthy.")]
+    reason: Annotated[
+        str,
+        described(
+            "Empty, Underutilized, Cheaper, Drifted, Expired, Interruption or Unhealthy; of pools also SpotReplacement."
+        ),
+    ]
     message: Annotated[str, described("The reason in a sentence.")]
     at: Annotated[datetime, described("When it was decided.")]
     replacements: Annotated[tuple[str, ...], described("Claims whose machines have to be ready before.")] = ()
     pods: Annotated[Count, described("How many pods were to move: the more, the longer it may take.")] = 0
+    then: Annotated[Wanted, described("What the machine comes to when its pods have left: gone or standby.")] = (
+        Wanted.GONE
+    )
+
+
+class ClaimInterruption(Struct):
+    """What the cloud says is to happen to the machine, written before anything is done about it."""
+
+    kind: Annotated[InterruptionKind, described("SpotInterruption, RebalanceRecommendation or ScheduledChange.")]
+    noticed_at: Annotated[datetime, described("When the cloud said so.")]
+    deadline: Annotated[datetime | None, described("When the machine goes down. Unset: the cloud does not say.")] = None
+    answered_at: Annotated[
+        datetime | None, described("When machines for its pods had been asked for; before, none of them is moved.")
+    ] = None
 
 
 class NodeSettings(Struct):
@@ -111,7 +136,10 @@ class NodeClaimSpec(Struct):
     )
     node: Annotated[NodeSettings | None, described("How the node of a template's machine looks.")] = None
     decision: Annotated[Decision | None, described("Why the wish is what it is.")] = None
-    departure: Annotated[Departure | None, described("Why it is about to go. Unset: it stays.")] = None
+    departure: Annotated[Departure | None, described("Why it is about to leave service. Unset: it stays.")] = None
+    interruption: Annotated[
+        ClaimInterruption | None, described("What the cloud is about to do to its machine. Unset: nothing.")
+    ] = None
 
     @property
     def owner(self) -> str:
@@ -156,11 +184,20 @@ class NodeClaim(KubeObject, kw_only=True):
 
     @property
     def wish(self) -> Wanted:
-        """What it comes to in the end: deleting it, a warm-up that failed and a machine that was lost override."""
+        """What it comes to in the end: deleting it, a warm-up that failed and a machine that was lost override.
+
+        A spot machine cannot stop: not wanted in service, it goes.
+        """
         warmed_up = find_condition(self.status.conditions, ClaimCondition.WARMED_UP)
         failed = warmed_up is not None and warmed_up.status == "False"
         lost = is_condition_true(self.status.conditions, ClaimCondition.ENDED)
-        return Wanted.GONE if failed or lost or self.metadata.deletion_timestamp is not None else self.spec.wanted
+        parted = self.is_spot and self.spec.wanted is Wanted.STANDBY
+        over = failed or lost or parted or self.metadata.deletion_timestamp is not None
+        return Wanted.GONE if over else self.spec.wanted
+
+    @property
+    def is_spot(self) -> bool:
+        return self.spec.capacity_type == "spot"
 
     @property
     def price_usd_per_hour(self) -> float:

@@ -161,6 +161,10 @@ class NodePoolStatus(Struct):
     standby: int | None = None
     running: int | None = None
     total: Annotated[int | None, described("Warm-up, standby, running and terminating machines together.")] = None
+    spot: Annotated[int | None, described("Those of the running machines that are spot machines.")] = None
+    spot_savings_usd_per_hour: Annotated[
+        float | None, described("What the running spot machines cost less than on-demand ones, in US dollars per hour.")
+    ] = msgspec.field(default=None, name="spotSavingsUSDPerHour")
     last_reconcile_time: datetime | None = None
     pod_assignments: tuple[PodAssignment, ...] = ()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stratos.apis.nodeclaim import NodeClaim
 from stratos.apis.poddisruptionbudget import PodDisruptionBudget
 from stratos.snapshot.provisioning import ProvisioningSnapshot
 
@@ -38,5 +39,6 @@ class DisruptionSnapshot:
     """What we believed at one moment. It may already be stale."""
 
     world: ProvisioningSnapshot
+    pool_claims: tuple[NodeClaim, ...] = ()  # of pools; their machines leave service only with a departure
     workloads: Mapping[str, Workload] = field(default_factory=dict)  # by the uid of the controller of its pods
     budgets: tuple[PodDisruptionBudget, ...] = ()

@@ -15,6 +15,15 @@ from stratos.snapshot.cluster import ClusterSnapshot
 
 
 @dataclass(frozen=True, slots=True)
+class SpotShape:
+    """What the pool's class would launch in spot's terms: one of several types, whichever is to be had."""
+
+    instance_types: tuple[str, ...]
+    allocatable: Mapping[str, int]  # the least of each resource that any of the types has
+    price_usd_per_hour: float | None = None  # of the cheapest; None: nobody sells them here
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchShape:
     """What a machine that the pool's class would launch now comes to."""
 
@@ -27,6 +36,7 @@ class LaunchShape:
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)  # that the class puts on nodes
     taints: tuple[Taint, ...] = ()
+    spot: SpotShape | None = None
 
 
 @dataclass(frozen=True, slots=True)

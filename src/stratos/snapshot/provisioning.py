@@ -45,7 +45,7 @@ class ProvisioningSnapshot:
     catalog: Catalog  # what the cloud sells here
     templates: tuple[NodeTemplate, ...]
     grounds: Mapping[str, LaunchGround]  # by template
-    waiting: tuple[Pod, ...]  # unschedulable pods that no pool serves
+    waiting: tuple[Pod, ...]  # unschedulable pods that no pool serves, and those whose machines are taken back
     claims: tuple[NodeClaim, ...]  # of all templates
     cluster: ClusterSnapshot  # its nodes, and the pods on them
     daemon_sets: tuple[DaemonSet, ...] = ()
@@ -53,4 +53,5 @@ class ProvisioningSnapshot:
     cluster_cost_limit_usd_per_hour: float | None = None
     cluster_gpu_limit: int | None = None
     gated: tuple[Pod, ...] = ()  # pods that ask for an estimate, see `labels.COST_ESTIMATE_GATE`
+    interrupted: tuple[str, ...] = ()  # claims whose pods count as waiting
     told: tuple[Told, ...] = ()  # of the pods that wait or are gated

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from stratos.base.clock import Clock
 from stratos.base.ids import IdSource
 from stratos.controllers.disruption import DisruptionSettings, disruption_controller
+from stratos.controllers.interruptions import interruption_controller
 from stratos.controllers.inventory import Inventory
 from stratos.controllers.machines import MachineSettings, machine_controller
 from stratos.controllers.nodeclasses import node_class_controller
@@ -95,7 +96,7 @@ def add_controllers(
         settings=settings.disruption,
         controller_metrics=metrics,
     )
-    machine_controller(
+    look_at_once = machine_controller(
         manager,
         limited,
         recorder,
@@ -105,6 +106,16 @@ def add_controllers(
             settings.cluster_name, survey_seconds=settings.survey_seconds, limits=settings.provisioning.limits
         ),
         registry=registry,
+        controller_metrics=metrics,
+    )
+    interruption_controller(
+        manager,
+        limited,
+        recorder,
+        clock=clock,
+        rng=rng,
+        registry=registry,
+        look_at_once=look_at_once,
         controller_metrics=metrics,
     )
     node_class_controller(manager, limited, clock=clock, rng=rng, controller_metrics=metrics)

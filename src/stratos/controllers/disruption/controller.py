@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry
 
+from stratos.apis import labels
 from stratos.apis.node import NODE
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
 from stratos.apis.nodetemplate import NODE_TEMPLATE, NodeTemplate
@@ -131,8 +132,11 @@ class _Disruption:
                 soon(event)
 
         def claim_changed(event: CacheEvent[NodeClaim]) -> None:
-            if event.object.spec.template:
+            claim, old = event.object, event.old
+            if claim.spec.template or claim.spec.departure or (old is not None and old.spec.departure):
                 soon(event)
+            elif any(claim.metadata.name in awaited for awaited in self._awaited_by_pools()):
+                soon(event)  # it may be ready now
 
         def settings_changed(event: CacheEvent[NodeTemplate]) -> None:
             if event.old is None or event.old.metadata.generation != event.object.metadata.generation:
@@ -146,12 +150,15 @@ class _Disruption:
         self._seen.budgets.subscribe(soon)
 
     async def reconcile(self, _: str) -> Requeue | None:
-        if not any(claim.spec.template for claim in self._claims):
+        have_templates = any(claim.spec.template for claim in self._claims)
+        if not have_templates and not self._pools_need_us():
             return None  # nothing could go; the first claim brings this up
         await self._writes.forget_overtaken_surges()
         evacuation = plan_evacuation(self._seen.look())
         for step in evacuation.steps:
             await self._take(step)
+        if not have_templates:
+            return Requeue(self._seconds_to_next(DisruptionPlan(), evacuation.look_again_at))
         look = self._seen.look()
         plan = await self._plan(look, self._seen.compile_for(look))
         for mark in plan.marks:
@@ -162,6 +169,17 @@ class _Disruption:
             self._tell_blocked(each)
         self._metrics.planned(plan)
         return Requeue(self._seconds_to_next(plan, evacuation.look_again_at))
+
+    def _pools_need_us(self) -> bool:
+        """Whether a machine of a pool is to leave service, or has left a workload with more pods than it asked for."""
+        owners = (*self._seen.deployments, *self._seen.replica_sets)
+        return any(self._awaited_by_pools()) or any(labels.SURGE in owner.metadata.annotations for owner in owners)
+
+    def _awaited_by_pools(self) -> Iterator[tuple[str, ...]]:
+        """For each machine of a pool that is to leave service, itself and those that it waits for."""
+        for claim in self._claims:
+            if claim.spec.pool and claim.spec.departure is not None:
+                yield (claim.metadata.name, *claim.spec.departure.replacements)
 
     def _seconds_to_next(self, plan: DisruptionPlan, evacuation_due_at: datetime | None) -> float:
         now = self._clock.now()

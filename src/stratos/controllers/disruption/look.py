@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from stratos.apis import labels
 from stratos.apis.deployment import DEPLOYMENT, Deployment
 from stratos.apis.meta import is_condition_true
+from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
 from stratos.apis.pod import POD, Pod
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
 from stratos.apis.replicaset import REPLICA_SET, ReplicaSet
@@ -27,6 +28,7 @@ class Lookout:
 
     def __init__(self, manager: Manager, world: World) -> None:
         self._world = world
+        self.claims = manager.cache(NODE_CLAIM)
         self.pods = manager.cache(POD, indexes={_BY_CONTROLLER: _controllers})
         self.deployments = manager.cache(DEPLOYMENT)
         self.replica_sets = manager.cache(REPLICA_SET, indexes={_BY_CONTROLLER: _controllers, _BY_UID: _uids})
@@ -35,7 +37,12 @@ class Lookout:
         self._compiled: dict[str, tuple[Pod, PodRequirements]] = {}
 
     def look(self) -> DisruptionSnapshot:
-        return DisruptionSnapshot(world=self._world(), workloads=dict(self._workloads()), budgets=self.budgets.list())
+        return DisruptionSnapshot(
+            world=self._world(),
+            pool_claims=tuple(sorted((claim for claim in self.claims if claim.spec.pool), key=_by_name)),
+            workloads=dict(self._workloads()),
+            budgets=self.budgets.list(),
+        )
 
     def compile_for(self, look: DisruptionSnapshot) -> Callable[[Pod], PodRequirements]:
         """What pods ask for, remembered from look to look: most of them are the same all day."""
@@ -161,3 +168,7 @@ def _uids(obj: ReplicaSet) -> tuple[str, ...]:
 
 def _asks_the_same(one: Pod, other: Pod) -> bool:
     return one.spec == other.spec and one.metadata.labels == other.metadata.labels
+
+
+def _by_name(claim: NodeClaim) -> str:
+    return claim.metadata.name

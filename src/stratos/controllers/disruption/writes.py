@@ -24,12 +24,11 @@ from stratos.controllers.disruption.look import Lookout, surge_of
 from stratos.kube.cache import Cache
 from stratos.kube.client import Client
 from stratos.planning.disruption.plan import Disruption, Mark
+from stratos.planning.pools.nodes import DISRUPTED_TAINT
 from stratos.planning.provisioning.claims import claim_manifest
 from stratos.telemetry.logs import get_logger
 
 LOWEST_COST = "-2147483647"
-_TAINT = Taint(key=labels.DISRUPTED_TAINT, effect="NoSchedule")
-
 log = get_logger(__name__)
 
 
@@ -77,7 +76,9 @@ class DisruptionWrites:
         departure = claim.spec.departure if claim is not None else None
         if departure is not None:
             decision = Decision(reason=departure.reason, message=departure.message, at=now)
-            spec = {"wanted": Wanted.GONE, "decision": msgspec.to_builtins(decision)}
+            spec: dict[str, Any] = {"wanted": departure.then, "decision": msgspec.to_builtins(decision)}
+            if departure.then is not Wanted.GONE:
+                spec |= {"departure": None, "interruption": None}  # it is to serve again
             await self._patch_claim(name, {"spec": spec})
 
     async def give_up(self, name: str, pods: tuple[str, ...], not_before: datetime) -> None:
@@ -89,7 +90,8 @@ class DisruptionWrites:
             await self._patch_pod(pod, None)
         node = self._nodes.get(claim.status.node_name)
         if node is not None:
-            await self._set_taints(node, [taint for taint in node.spec.taints or () if taint.key != _TAINT.key])
+            others = [taint for taint in node.spec.taints or () if taint.key != DISRUPTED_TAINT.key]
+            await self._set_taints(node, others)
         annotations = {labels.NOT_DISRUPTED_BEFORE: not_before.isoformat(), labels.UNNEEDED_SINCE: None}
         await self._patch_claim(name, {"metadata": {"annotations": annotations}, "spec": {"departure": None}})
 
@@ -103,8 +105,8 @@ class DisruptionWrites:
 
     async def close(self, name: str) -> None:
         node = self._nodes.get(name)
-        if node is not None and _TAINT not in (node.spec.taints or ()):
-            await self._set_taints(node, [*(node.spec.taints or ()), _TAINT])
+        if node is not None and DISRUPTED_TAINT not in (node.spec.taints or ()):
+            await self._set_taints(node, [*(node.spec.taints or ()), DISRUPTED_TAINT])
 
     async def _set_taints(self, node: Node, taints: list[Taint]) -> None:
         # The list is written whole: nobody else's taint may get lost in between.

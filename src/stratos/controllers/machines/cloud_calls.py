@@ -25,7 +25,7 @@ from stratos.controllers.machines.workloads import Workloads
 from stratos.planning.pools.images import images_of_workloads
 from stratos.planning.pools.lifecycle import step_through
 from stratos.planning.pools.machine import wake_refused
-from stratos.providers.contract import Machine, MachineGone, MachineState, Provider
+from stratos.providers.contract import CapacityType, Machine, MachineGone, MachineState, Provider
 
 
 class PlanOverturned(Exception):
@@ -59,7 +59,7 @@ class CloudCalls:
         await self._ledger.note(claim, ClaimCondition.LAUNCHED, None, "Launching", "the cloud is being asked")
         try:
             resolved = await self._classes.resolve(claim)
-            self_stop = turns_itself_off(settings, self._classes.get(claim))
+            self_stop = not claim.is_spot and turns_itself_off(settings, self._classes.get(claim))
             request = launch_request(
                 claim,
                 settings,
@@ -67,6 +67,7 @@ class CloudCalls:
                 cluster=self._cluster_name,
                 self_stop=self_stop,
                 images_to_try=self._images_worth_having(claim, settings),
+                on_demand_price=self._on_demand_price(resolved.instance_type),
             )
             machine = await self._provider.launch(request)
         except (Throttled, Unavailable):
@@ -82,6 +83,11 @@ class CloudCalls:
         if claim.spec.template:
             return ()  # its pods wait for it already, and fetch what they need themselves
         return images_of_workloads(settings.template.labels, self._workloads.pod_specs())
+
+    def _on_demand_price(self, instance_type: str) -> float | None:
+        offered = self._provider.catalog.offerings(instance_type) if instance_type else ()
+        on_demand = (each for each in offered if each.capacity_type is CapacityType.ON_DEMAND)
+        return min((each.price_usd_per_hour for each in on_demand), default=None)
 
     async def find(self, claim: NodeClaim) -> None:
         tags = {labels.TAG_CLUSTER: self._cluster_name, labels.TAG_CLAIM: claim.metadata.name}

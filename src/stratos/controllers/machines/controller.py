@@ -7,7 +7,7 @@ own the loop puts the server's answer into the cache, so that it never acts twic
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
@@ -36,7 +36,7 @@ from stratos.controllers.machines.tags import TagWriter
 from stratos.controllers.machines.workloads import Workloads
 from stratos.kube.backoff import Backoff
 from stratos.kube.cache import Cache, CacheEvent
-from stratos.kube.controller import Controller, Manager, Requeue, Runnable
+from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.kube.recorder import EventRecorder
 from stratos.planning.pools import steps
 from stratos.planning.pools.machine import plan_machine
@@ -74,8 +74,8 @@ def machine_controller(
     settings: MachineSettings,
     registry: CollectorRegistry,
     controller_metrics: ControllerMetrics | None = None,
-) -> tuple[Runnable, ...]:
-    """Make the loop and add it to ``manager``."""
+) -> Callable[[str], None]:
+    """Make the loop and add it to ``manager``. What is returned is told of claims whose machines have changed."""
     machines = _Machines(
         manager,
         provider,
@@ -86,9 +86,8 @@ def machine_controller(
         registry=registry,
         metrics=controller_metrics,
     )
-    runnables: tuple[Runnable, ...] = (machines.sightings, machines.tags, machines.controller)
-    manager.add(*runnables)
-    return runnables
+    manager.add(machines.sightings, machines.tags, machines.controller)
+    return machines.sightings.look_at_once
 
 
 class _Machines:
@@ -246,6 +245,8 @@ class _Machines:
         return pool.spec if pool else None
 
     def _turns_itself_off(self, claim: NodeClaim, settings: NodePoolSpec | None) -> bool:
+        if claim.is_spot:
+            return False  # it cannot stop
         try:
             return turns_itself_off(settings, self._book.get(claim))
         except NotFound:
@@ -274,8 +275,8 @@ class _Machines:
                 case steps.Nominate(pods):
                     if look.node is not None:
                         await self._node_writes.nominate(look.node, pods)
-                case steps.Empty(evict, delete):
-                    await self._node_writes.empty(evict, delete)
+                case steps.Empty(evict, delete, grace_seconds):
+                    await self._node_writes.empty(evict, delete, grace_seconds)
                 case steps.DeleteNode():
                     if look.node is not None:
                         await self._node_writes.delete(look.node)

@@ -78,11 +78,15 @@ def launch_request(
     cluster: str,
     self_stop: bool,
     images_to_try: tuple[str, ...] = (),
+    on_demand_price: float | None = None,
 ) -> LaunchRequest:
-    """The machine registers closed (with the standby taint): no pod may slip onto it before it is looked after.
+    """``on_demand_price`` is that of the class's own type: a pool's spot machine may be any of several, but not dearer.
+
+    The machine registers closed (with the standby taint): no pod may slip onto it before it is looked after.
 
     A template's claim stands for one offering, and is launched as that or not at all.
     """
+    replaced = claim.metadata.annotations.get(labels.SPOT_REPLACING_NODE, "")
     template, pre_warm, spec = settings.template, settings.pre_warm, claim.spec
     bootstrap = Bootstrap(
         cluster_name=cluster,
@@ -107,12 +111,19 @@ def launch_request(
             labels.TAG_CLAIM: claim.metadata.name,
             labels.TAG_STATE: NodeState.WARMUP,
             labels.TAG_CAPACITY_TYPE: spec.capacity_type,
+            **({labels.TAG_REPLACING_NODE: replaced} if replaced else {}),
         },
     )
     if spec.template and spec.zone:
         return _in_its_zone(request, claim)
+    if claim.is_spot:
+        request = replace(request, max_price_usd_per_hour=_least(request.max_price_usd_per_hour, on_demand_price))
     wanted_first = sorted(request.subnets, key=lambda subnet: subnet.zone != spec.zone)
     return replace(request, subnets=tuple(wanted_first)) if spec.zone else request
+
+
+def _least(*amounts: float | None) -> float | None:
+    return min((amount for amount in amounts if amount is not None), default=None)
 
 
 def _in_its_zone(request: LaunchRequest, claim: NodeClaim) -> LaunchRequest:

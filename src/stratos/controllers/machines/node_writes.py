@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -60,12 +61,15 @@ class NodeWrites:
         except NotFound:
             log.debug("pod was gone already", pod=pod.metadata.key)
 
-    async def empty(self, evict: tuple[str, ...], delete: tuple[str, ...]) -> None:
-        await asyncio.gather(*(self._evict(key) for key in evict), *(self._delete_pod(key) for key in delete))
+    async def empty(self, evict: Sequence[str], delete: Sequence[str], grace_seconds: Mapping[str, int]) -> None:
+        await asyncio.gather(
+            *(self._evict(key, grace_seconds.get(key)) for key in evict),
+            *(self._delete_pod(key, grace_seconds.get(key)) for key in delete),
+        )
 
-    async def _evict(self, key: str) -> None:
+    async def _evict(self, key: str, grace_seconds: int | None) -> None:
         try:
-            await self._client.evict(key)
+            await self._client.evict(key, grace_seconds=grace_seconds)
         except NotFound:
             log.debug("pod was gone already", pod=key)
         except Throttled as error:
@@ -73,8 +77,8 @@ class NodeWrites:
                 "eviction must wait", pod=key, reason=error.message
             )  # a budget says no: asked again with the next plan
 
-    async def _delete_pod(self, key: str) -> None:
+    async def _delete_pod(self, key: str, grace_seconds: int | None) -> None:
         try:
-            await self._client.delete(POD, key, grace_seconds=0)
+            await self._client.delete(POD, key, grace_seconds=grace_seconds)
         except NotFound:
             log.debug("pod was gone already", pod=key)

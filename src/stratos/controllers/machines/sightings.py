@@ -44,6 +44,7 @@ class Sightings:
         self._seen: dict[str, Sighting] = {}
         self._before_call: dict[str, Sighting] = {}  # what was seen before the last call; its time is that of the call
         self._followed: dict[str, None] = {}
+        self._urgent: dict[str, None] = {}
         self._wake = asyncio.Event()
         claims.subscribe(self._forget_deleted)
 
@@ -61,15 +62,24 @@ class Sightings:
 
     def follow(self, claim: str, follow: bool) -> None:
         if follow:
+            if not self._followed:
+                self._wake.set()  # a poll is not due yet
             self._followed[claim] = None
-            self._wake.set()
         else:
             self._followed.pop(claim, None)
+
+    def look_at_once(self, claim: str) -> None:
+        """The cloud says that the machine has changed: do not wait for the next poll or survey."""
+        self._urgent[claim] = None
+        self._wake.set()
 
     async def run(self) -> None:
         survey_due = self._clock.monotonic()
         while True:
-            if self._clock.monotonic() >= survey_due:
+            urgent, self._urgent = self._urgent, {}
+            if urgent:
+                await self._look([*urgent, *(claim for claim in self._followed if claim not in urgent)])
+            elif self._clock.monotonic() >= survey_due:
                 survey_due = self._clock.monotonic() + self._survey_seconds
                 await self._look([claim.metadata.name for claim in self._claims])
             elif self._followed:
@@ -77,13 +87,13 @@ class Sightings:
             await self._pause(survey_due)
 
     async def _pause(self, survey_due: float) -> None:
-        """Until the next poll; or, with nobody to follow, until there is somebody or a survey is due."""
-        if self._followed:
-            await asyncio.sleep(self._poll_seconds)
+        """Until the next poll, or a survey if nobody is followed; or until there is news."""
+        if self._urgent:
             return
+        survey_in = survey_due - self._clock.monotonic()
         self._wake.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(self._poll_seconds, survey_due - self._clock.monotonic())):
+            async with asyncio.timeout(self._poll_seconds if self._followed else max(self._poll_seconds, survey_in)):
                 await self._wake.wait()
 
     async def _look(self, claims: list[str]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Coroutine
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -29,10 +29,10 @@ from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.codec import merge_patch
 from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.kube.recorder import EventRecorder
-from stratos.planning.pools.members import Mark, NewClaim, PoolEvent, PoolPlan, Wish, is_under_way
+from stratos.planning.pools.members import Departing, Mark, NewClaim, Note, PoolEvent, PoolPlan, Wish, is_under_way
 from stratos.planning.pools.offers import pool_named_by
 from stratos.planning.pools.pool import plan_pool
-from stratos.providers.contract import Provider
+from stratos.providers.contract import CapacityType, Provider
 from stratos.snapshot.pool import ClassProblem
 from stratos.telemetry.logs import get_logger
 from stratos.telemetry.metrics import ControllerMetrics
@@ -161,11 +161,18 @@ class _Pools:
             *(self._ask_for(pool, new) for new in plan.launches),
             *(self._mark(mark) for mark in plan.marks),
         )
+        # Only once machines have been asked for: what is written now lets pods move.
+        await _all(
+            *(self._answer(name, look.taken_at) for name in plan.answers),
+            *(self._depart(departing) for departing in plan.departures),
+            *(self._note(note) for note in plan.notes),
+        )
         for event in plan.events:
             self._tell(pool, event)
         await self._report(pool, plan.status)
         starting = sum(is_under_way(machine, look.taken_at) for machine in look.machines)
         self._metrics.show(pool, plan.status, starting)
+        self._metrics.replaced_by_spot(pool, plan.replacements_lasted_seconds)
         self._shown.add(pool.metadata.name)
         if plan.release:
             await self._let_go(pool)
@@ -223,6 +230,17 @@ class _Pools:
         since = mark.empty_since.isoformat() if mark.empty_since else None
         await self._patch_claim(mark.claim, {"metadata": {"annotations": {labels.SCALE_DOWN_CANDIDATE_SINCE: since}}})
 
+    async def _answer(self, claim: str, now: datetime) -> None:
+        await self._patch_claim(claim, {"spec": {"interruption": {"answeredAt": now.isoformat()}}})
+
+    async def _depart(self, departing: Departing) -> None:
+        metadata = {"annotations": departing.annotations}
+        departure = msgspec.to_builtins(departing.departure)
+        await self._patch_claim(departing.claim, {"metadata": metadata, "spec": {"departure": departure}})
+
+    async def _note(self, note: Note) -> None:
+        await self._patch_claim(note.claim, {"metadata": {"annotations": dict(note.annotations)}})
+
     async def _patch_claim(self, name: str, patch: dict[str, Any]) -> None:
         try:
             self._seen.claims.observe(await self._client.patch(NODE_CLAIM, name, patch))
@@ -234,20 +252,24 @@ class _Pools:
         unsure = self._unsure_names.setdefault(pool.metadata.name, [])
         name = unsure.pop() if unsure else f"{pool.metadata.name}-{self._ids.suffix()}"
         ref = class_of_pool(pool)
+        spec: dict[str, Any] = {
+            "pool": pool.metadata.name,
+            "nodeClassRef": {"kind": ref.kind, "name": ref.name},
+            "wanted": new.wanted,
+            "zone": new.zone,
+            "decision": msgspec.to_builtins(new.decision),
+        }
+        if new.replacing:
+            spec["capacityType"] = CapacityType.SPOT
         claim = {
             "metadata": {
                 "name": name,
                 "labels": {labels.POOL: pool.metadata.name},
+                "annotations": {labels.SPOT_REPLACING_NODE: new.replacing} if new.replacing else {},
                 "finalizers": [labels.CLAIM_FINALIZER],
                 "ownerReferences": [_owned_by(pool)],
             },
-            "spec": {
-                "pool": pool.metadata.name,
-                "nodeClassRef": {"kind": ref.kind, "name": ref.name},
-                "wanted": new.wanted,
-                "zone": new.zone,
-                "decision": msgspec.to_builtins(new.decision),
-            },
+            "spec": spec,
         }
         try:
             self._seen.claims.observe(await self._client.create(NODE_CLAIM, claim))

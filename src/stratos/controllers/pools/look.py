@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
+from stratos.apis.awsnodeclass import AWSNodeClass
 from stratos.apis.daemonset import DAEMON_SET
 from stratos.apis.meta import is_condition_true
 from stratos.apis.namespace import NAMESPACE
@@ -18,6 +19,7 @@ from stratos.base.clock import Clock
 from stratos.base.errors import Invalid, NotFound
 from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.controller import Manager
+from stratos.planning.interruptions.moving import pods_to_move
 from stratos.planning.pools.matching import PoolChoice, Verdict
 from stratos.planning.pools.members import is_under_way
 from stratos.planning.pools.nominations import waits_for_victims
@@ -27,7 +29,7 @@ from stratos.planning.provisioning.serving import serving_order
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
 from stratos.providers.contract import CapacityType, NodeClassPart, Provider
 from stratos.snapshot.cluster import ClusterSnapshot
-from stratos.snapshot.pool import ClassProblem, LaunchShape, PoolMachine, PoolSnapshot
+from stratos.snapshot.pool import ClassProblem, LaunchShape, PoolMachine, PoolSnapshot, SpotShape
 
 _BY_POOL = "pool"
 _BY_PROVIDER_ID = "providerID"
@@ -106,7 +108,7 @@ class Lookout:
             problem=look.problem,
             daemon_sets=look.daemon_sets,
             launch_not_before=look.launch_not_before,
-            cluster=self._cluster(look.taken_at, mine),
+            cluster=self._cluster(look.taken_at, (*mine, *_moving(look))),
         )
 
     def at_hand(self, pods: Sequence[Pod]) -> frozenset[str]:
@@ -192,8 +194,8 @@ class Lookout:
         node = next(iter(self.nodes.by_index(_BY_PROVIDER_ID, provider_id)), None) if provider_id else None
         return PoolMachine(claim, node, self.pods.by_index(_BY_NODE, node.metadata.name) if node else ())
 
-    def _cluster(self, now: datetime, waiting: list[Pod]) -> ClusterSnapshot | None:
-        if not any(self.compile_pod(pod).looks_at_other_pods for pod in waiting):
+    def _cluster(self, now: datetime, placed: Sequence[Pod]) -> ClusterSnapshot | None:
+        if not any(self.compile_pod(pod).looks_at_other_pods for pod in placed):
             return None
         namespaces = {namespace.metadata.name: namespace.metadata.labels for namespace in self._namespaces}
         return ClusterSnapshot(now, self.nodes.list(), self.pods.list(), namespaces)
@@ -230,6 +232,7 @@ class Lookout:
             image=status.resolved_ami or "",
             labels=kubelet.node_labels if kubelet else {},
             taints=kubelet.node_taints if kubelet else (),
+            spot=self._spot_shape(node_class, instance_type, zones) if pool.spec.spot_replacement else None,
         )
         unready = [part for part in NodeClassPart if not is_condition_true(status.conditions, part)]
         if unready:
@@ -237,12 +240,37 @@ class Lookout:
             return shape, ClassProblem("NodeClassNotReady", message, _NOT_READY_RETRY_SECONDS)
         return shape, None
 
+    def _spot_shape(self, node_class: NodeClass, own_type: str, zones: Collection[str]) -> SpotShape:
+        """What the class launches on spot's terms: the types it lists, or else its own."""
+        config = node_class.spec.spot_config if isinstance(node_class, AWSNodeClass) else None
+        types = config.instance_types if config is not None else (own_type,)
+        kubelet = node_class.spec.kubelet
+        least: dict[str, int] = {}
+        prices = []
+        for name in types:
+            try:
+                shape = self._provider.shape(name, max_pods=kubelet.max_pods if kubelet else None)
+            except NotFound:
+                continue  # resolving the class says so
+            for resource, amount in shape.allocatable.items():
+                least[resource] = min(least.get(resource, amount), amount)
+            prices += [
+                offering.price_usd_per_hour
+                for offering in shape.offerings
+                if offering.capacity_type is CapacityType.SPOT and (not zones or offering.zone in zones)
+            ]
+        return SpotShape(types, least, min(prices, default=None))
+
     def _forget(self, event: CacheEvent[Pod]) -> None:
         old = event.old
         if old is not None and (event.change is Change.DELETED or not event.object.unschedulable):
             self._asks.pop(f"{old.metadata.uid}/{old.metadata.resource_version}", None)
             if not self._asks:
                 self._alike.clear()
+
+
+def _moving(look: PoolSnapshot) -> list[Pod]:
+    return [pod for machine in look.machines for pod in pods_to_move(machine.claim, machine.pods)]
 
 
 def _promised_by_template(claim: NodeClaim) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from stratos.apis.nodeclaim import NodeState
@@ -21,6 +23,22 @@ class PoolMetrics:
         self.starting = gauge("starting_nodes", "Machines that are coming into service.")
         self.desired_standby = gauge("desired_standby", "spec.minStandby.")
         self.size = gauge("pool_size", "spec.poolSize.")
+        self.spot_savings = gauge(
+            "spot_savings_usd_per_hour", "What spot machines in service cost less than machines on demand."
+        )
+        self.spot_replacements = Counter(
+            _PREFIX + "spot_replacements_total",
+            "On-demand machines whose place a spot machine has taken.",
+            ("pool",),
+            registry=registry,
+        )
+        self.spot_replacement_seconds = Histogram(
+            _PREFIX + "spot_replacement_duration_seconds",
+            "From the request for a spot machine until the on-demand one stood by.",
+            ("pool",),
+            buckets=(30, 60, 120, 180, 300, 600, 900),
+            registry=registry,
+        )
         self.seconds = Histogram(
             _PREFIX + "reconciliation_duration_seconds",
             "How long looking after a pool once took.",
@@ -49,10 +67,16 @@ class PoolMetrics:
         self.starting.labels(name).set(starting)
         self.desired_standby.labels(name).set(pool.spec.min_standby)
         self.size.labels(name).set(pool.spec.pool_size)
+        self.spot_savings.labels(name).set(status.spot_savings_usd_per_hour or 0.0)
+
+    def replaced_by_spot(self, pool: NodePool, lasted_seconds: Iterable[float]) -> None:
+        for seconds in lasted_seconds:
+            self.spot_replacements.labels(pool.metadata.name).inc()
+            self.spot_replacement_seconds.labels(pool.metadata.name).observe(seconds)
 
     def forget(self, pool: str) -> None:
         """A pool that is gone has no numbers."""
         for state in NodeState:
             self.nodes.remove(pool, state)
-        for gauge in (self.starting, self.desired_standby, self.size):
+        for gauge in (self.starting, self.desired_standby, self.size, self.spot_savings):
             gauge.remove(pool)

@@ -34,6 +34,8 @@ class Setbacks:
 
     def saw(self, event: CacheEvent[NodeClaim]) -> None:
         claim, pool = event.object, event.object.spec.pool
+        if claim.is_spot:
+            return  # its place is left alone for a while; machines on demand are another matter
         failed_at = _failed_at(claim) if pool else None
         if failed_at is not None and failed_at != (_failed_at(event.old) if event.old else None):
             record = self._records.get(pool)

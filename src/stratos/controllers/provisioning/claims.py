@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -42,13 +43,22 @@ class ClaimWrites:
             unsure.append(name)
             raise
 
+    async def answer(self, name: str, now: datetime) -> None:
+        """Note in an interrupted claim that machines for its pods have been asked for."""
+        claim = self._claims.get(name)
+        notice = claim.spec.interruption if claim is not None else None
+        if notice is not None and notice.answered_at is None:
+            await self._patch(name, {"interruption": {"answeredAt": now.isoformat()}})
+
     async def let_go(self, claim: NodeClaim, reason: str, message: str, now: datetime) -> None:
         decision = Decision(reason=reason, message=message, at=now)
-        spec = {"wanted": Wanted.GONE, "decision": msgspec.to_builtins(decision)}
+        await self._patch(claim.metadata.name, {"wanted": Wanted.GONE, "decision": msgspec.to_builtins(decision)})
+
+    async def _patch(self, name: str, spec: dict[str, Any]) -> None:
         try:
-            self._claims.observe(await self._client.patch(NODE_CLAIM, claim.metadata.name, {"spec": spec}))
+            self._claims.observe(await self._client.patch(NODE_CLAIM, name, {"spec": spec}))
         except NotFound:
-            log.debug("claim was gone already", claim=claim.metadata.name)
+            log.debug("claim was gone already", claim=name)
 
     def _no_longer_unsure(self, event: CacheEvent[NodeClaim]) -> None:
         """The claim was created after all. Its name must not come up again once it is gone: others may remember it."""

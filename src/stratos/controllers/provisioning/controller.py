@@ -32,6 +32,7 @@ from stratos.kube.backoff import Backoff
 from stratos.kube.cache import CacheEvent, Change
 from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.kube.recorder import EventRecorder
+from stratos.planning.interruptions.notices import PRESSING
 from stratos.planning.pools.members import SETTLING
 from stratos.planning.provisioning import plan_provisioning
 from stratos.planning.provisioning.limits import ClusterLimits
@@ -158,6 +159,10 @@ class _Provisioning:
             claim, old = event.object, event.old
             if not claim.spec.template:
                 return
+            if claim.spec.interruption is not None and (
+                old is None or old.spec.interruption != claim.spec.interruption
+            ):
+                now()
             if _has_failed(claim):
                 if old is None or not _has_failed(old):
                     more = self._futile_rounds - _ROUNDS_AT_ONCE
@@ -197,7 +202,7 @@ class _Provisioning:
         self._futile_rounds += bool(plan.failed_claims)
         await self._carry_out(look, plan)
         self._metrics.planned(plan, self._clock.monotonic() - started)
-        due = [*_settling(look), *([plan.look_again_at] if plan.look_again_at is not None else [])]
+        due = [*_settling(look), *_pressing(look), *([plan.look_again_at] if plan.look_again_at is not None else [])]
         if not due:
             return None
         return Requeue(max(LONGEST_WAIT_SECONDS, (min(due) - self._clock.now()).total_seconds()))
@@ -218,6 +223,7 @@ class _Provisioning:
             *(self._let_go(name, look.taken_at) for name in plan.failed_claims),
             *(self._writes.ask_for(templates[new.template], new) for new in plan.machines),
         )
+        await _all(*(self._writes.answer(name, look.taken_at) for name in look.interrupted))
         for event in plan.events:
             self._tell(event)
 
@@ -259,6 +265,12 @@ def _settling(look: ProvisioningSnapshot) -> list[datetime]:
         return []
     ready = (claim.status.ready_at for claim in look.claims)
     return [moment + SETTLING for moment in ready if moment is not None and moment + SETTLING > look.taken_at]
+
+
+def _pressing(look: ProvisioningSnapshot) -> list[datetime]:
+    """When the pods of machines that are to go down later are counted among those that wait."""
+    deadlines = (claim.spec.interruption.deadline for claim in look.claims if claim.spec.interruption is not None)
+    return [moment - PRESSING for moment in deadlines if moment is not None and moment - PRESSING > look.taken_at]
 
 
 def _is_launched(claim: NodeClaim) -> bool:

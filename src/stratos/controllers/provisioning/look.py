@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from stratos.apis import labels
 from stratos.apis.daemonset import DAEMON_SET
@@ -21,6 +21,8 @@ from stratos.apis.storageclass import STORAGE_CLASS
 from stratos.base.clock import Clock
 from stratos.kube.cache import Cache
 from stratos.kube.controller import Manager
+from stratos.planning.interruptions.moving import as_waiting, pods_to_move
+from stratos.planning.interruptions.notices import presses
 from stratos.planning.pools.nominations import waits_for_victims
 from stratos.planning.provisioning.estimates import REASON as ESTIMATE
 from stratos.planning.provisioning.limits import ClusterLimits
@@ -67,7 +69,7 @@ class Lookout:
             },
         )
         self.nodes = manager.cache(NODE)
-        self.pods = manager.cache(POD, indexes={_WAITING: _waits_as, _GATED: _asks_as})
+        self.pods = manager.cache(POD, indexes={_WAITING: _waits_as, _GATED: _asks_as, _BY_NODE: _runs_on})
         self.told = tuple(manager.cache(EVENT, field_selector=f"reason={reason}") for reason in _REASONS)
         self._said: set[Told] = set()  # by us, on its way to the caches above
         for cache in self.told:
@@ -86,17 +88,19 @@ class Lookout:
         now = self._clock.now()
         templates = tuple(sorted(self.templates.list(), key=lambda template: template.metadata.name))
         namespaces = {namespace.metadata.name: namespace.metadata.labels for namespace in self._namespaces}
+        interrupted = self._interrupted(now)
+        moving = {pod.metadata.key: pod for pods in interrupted.values() for pod in pods}
         return ProvisioningSnapshot(
             taken_at=now,
             catalog=self._provider.catalog,
             templates=templates,
             grounds={template.metadata.name: self.ground_of(template) for template in templates},
-            waiting=self._waiting() if templates else (),
+            waiting=self._sorted((*self._waiting(), *map(as_waiting, moving.values()))) if templates else (),
             claims=tuple(sorted((claim for claim in self.claims if claim.spec.template), key=_by_name)),
             cluster=ClusterSnapshot(
                 now,
                 self.nodes.list(),
-                self.pods.list(),
+                tuple(pod for pod in self.pods if pod.metadata.key not in moving),
                 namespaces,
                 volume_claims={claim.metadata.key: claim for claim in self._volume_claims},
                 volumes={volume.metadata.name: volume for volume in self._volumes},
@@ -108,6 +112,7 @@ class Lookout:
             cluster_cost_limit_usd_per_hour=self._limits.cost_usd_per_hour,
             cluster_gpu_limit=self._limits.gpus,
             gated=self._sorted(self.pods.by_index(_GATED, _GATED)) if templates else (),
+            interrupted=tuple(interrupted),
             told=self._told(),
         )
 
@@ -133,6 +138,15 @@ class Lookout:
             disk_gib=_disk_gib(node_class),
             problem=f"{ref.kind} {ref.name} is not ready: {', '.join(unready)}" if unready else "",
         )
+
+    def _interrupted(self, now: datetime) -> dict[str, tuple[Pod, ...]]:
+        """Claims of templates whose machines go down soon, with the pods that have to leave them."""
+        found = {}
+        for claim in sorted(self.claims, key=_by_name):
+            if claim.spec.template and presses(claim, now):
+                there = self.pods.by_index(_BY_NODE, claim.status.node_name) if claim.status.node_name else ()
+                found[claim.metadata.name] = pods_to_move(claim, there)
+        return found
 
     def _waiting(self) -> tuple[Pod, ...]:
         found = [pod for pod in self.pods.by_index(_WAITING, _WAITING) if not self._waits_for_victims(pod)]
@@ -174,6 +188,10 @@ def asks_for_estimate(pod: Pod) -> bool:
     """Whether it is held back until it has been told what it would cost."""
     gates = pod.spec.scheduling_gates or ()
     return not pod.finished and any(gate.name == labels.COST_ESTIMATE_GATE for gate in gates)
+
+
+def _runs_on(pod: Pod) -> tuple[str, ...]:
+    return (pod.spec.node_name,) if pod.spec.node_name else ()
 
 
 def _waits_as(pod: Pod) -> tuple[str, ...]:

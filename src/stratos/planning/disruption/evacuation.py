@@ -8,7 +8,8 @@ A claim with a ``spec.departure`` goes through this, a step at a time, each time
    for its own number again. The pods on the closed node bear the lowest deletion cost, so these are what it gives up.
    Large pods go first: where they find room, the small ones do, while the other way round one would be left over
 4. pods that cannot be started twice leave one at a time, each when all others of their workload are ready
-5. the claim is wished gone: what is left (pods of Jobs, pods that are not ready) is evicted with the machine's drain
+5. the claim is wished gone, or to stand by if it is a pool's: what is left (pods of Jobs, pods that are not ready) is
+   evicted with the machine's drain
 
 What a departure has changed in a workload is written on the workload, in the same write. After a crash it is found
 there, and brought back once no pod is left for which it was done.
@@ -77,7 +78,7 @@ class Evict:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Wish the claim gone."""
+    """Wish the claim what its departure says: gone, or to stand by."""
 
     claim: str
 
@@ -120,7 +121,7 @@ class _Evacuation:
         self._look = look
         self._now = look.world.taken_at
         self._budgets = PodBudgets(look.budgets)
-        self._claims = {claim.metadata.name: claim for claim in look.world.claims}
+        self._claims = {claim.metadata.name: claim for claim in (*look.world.claims, *look.pool_claims)}
         self._steps: list[EvacuationStep] = []
         self._waits: list[str] = []
         self._due: list[datetime] = []
@@ -128,7 +129,8 @@ class _Evacuation:
         self._alone: dict[str, list[Pod]] = {}
 
     def plan(self) -> EvacuationPlan:
-        for machine in machines_of(self._look.world):
+        departing = (claim for claim in self._look.pool_claims if claim.spec.departure is not None)
+        for machine in machines_of(self._look.world, departing):
             departure = machine.claim.spec.departure
             if departure is not None and machine.stays:
                 self._leave(machine, departure)

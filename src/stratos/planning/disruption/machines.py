@@ -15,7 +15,6 @@ from stratos.apis.nodetemplate import NodeTemplate
 from stratos.apis.pod import Pod
 from stratos.base.duration import parse_duration_seconds
 from stratos.base.errors import Invalid
-from stratos.catalog.instance_type import CapacityType
 from stratos.planning.pools.drain import workload_pods
 from stratos.planning.provisioning.draft import stands_in_for_spot
 from stratos.planning.provisioning.strategies import OPTIMAL
@@ -23,6 +22,7 @@ from stratos.planning.scheduling.requests import effective_requests, node_amount
 from stratos.snapshot.provisioning import ProvisioningSnapshot
 
 _COUNTED = ("cpu", "memory")
+_WITHOUT_TEMPLATE = Settings(node_unneeded_duration="30m")  # what bars the way there seldom goes away soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class TemplateMachine:
 
     @property
     def settings(self) -> Settings:
-        return self.template.spec.disruption if self.template is not None else Settings()
+        return self.template.spec.disruption if self.template is not None else _WITHOUT_TEMPLATE
 
     @property
     def packing(self) -> str:
@@ -88,11 +88,15 @@ class TemplateMachine:
 
     @property
     def is_about_to_be_interrupted(self) -> bool:
-        """Somebody predicts it, and the template heeds predictions."""
-        if self.node is None or self.template is None or self.claim.spec.capacity_type != CapacityType.SPOT:
+        """The cloud has said when, or somebody predicts it and the template heeds predictions."""
+        if self.node is None or self.template is None:
             return False
-        heeded = self.template.spec.constraints.spot_interruption_predictions_enabled
-        return heeded and self.node.metadata.annotations.get(labels.INTERRUPTION_PREDICTED) == "true"
+        notice = self.claim.spec.interruption
+        if notice is not None and notice.deadline is not None:
+            return True
+        heeded = self.claim.is_spot and self.template.spec.constraints.spot_interruption_predictions_enabled
+        predicted = self.node.metadata.annotations.get(labels.INTERRUPTION_PREDICTED) == "true"
+        return heeded and (predicted or notice is not None)
 
     @property
     def not_before(self) -> datetime | None:
@@ -104,13 +108,13 @@ class TemplateMachine:
             return None
 
 
-def machines_of(world: ProvisioningSnapshot) -> tuple[TemplateMachine, ...]:
-    """All of them, by name of their claim."""
+def machines_of(world: ProvisioningSnapshot, others: Iterable[NodeClaim] = ()) -> tuple[TemplateMachine, ...]:
+    """All of them, by name of their claim; and those of ``others``, which have no template."""
     templates = {template.metadata.name: template for template in world.templates}
     nodes = {node.spec.provider_id: node for node in world.cluster.nodes if node.spec.provider_id}
     pods = _by_node(world.cluster.pods)
     found = []
-    for claim in sorted(world.claims, key=lambda claim: claim.metadata.name):
+    for claim in sorted((*world.claims, *others), key=lambda claim: claim.metadata.name):
         node = nodes.get(claim.status.provider_id) if claim.status.provider_id else None
         here = workload_pods(pods.get(node.metadata.name, [])) if node is not None else ()
         asked = _usage(node, here) if node is not None else 1.0

@@ -30,6 +30,7 @@ from stratos.planning.disruption.usage import (
     unneeded_until,
 )
 from stratos.planning.disruption.ways import Obstacle, Way, obstacle_of_node, way_out
+from stratos.planning.interruptions.notices import presses
 from stratos.snapshot.disruption import DisruptionSnapshot
 
 
@@ -79,7 +80,7 @@ class _Planner:
         leaving = [
             machine
             for machine in self._machines
-            if machine.node is not None and (machine.claim.spec.departure is not None or not machine.stays)
+            if machine.node is not None and (machine.claim.spec.departure is not None or not self._remains(machine))
         ]
         for machine in leaving:
             self._room.close(machine.node_name)
@@ -231,8 +232,13 @@ class _Planner:
                 or machine.name in self._expected
             ):
                 continue
-            if machine.in_service and machine.template is not None and self._is_due(machine.not_before):
+            serves = machine.in_service and machine.template is not None and self._remains(machine)
+            if serves and self._is_due(machine.not_before):
                 yield machine
+
+    def _remains(self, machine: TemplateMachine) -> bool:
+        """Whether it is to serve; one that the cloud takes back within minutes is left to those who make haste."""
+        return machine.stays and not presses(machine.claim, self._now)
 
     def _unneeded(self, machine: TemplateMachine) -> datetime | None:
         """Since when it has been little used; a mark that holds no more is not heeded, though it is still there."""

@@ -3,14 +3,18 @@
 Pods leave through the Eviction API, which keeps PodDisruptionBudgets. When the time for that is over, what is left may
 be deleted, but never a pod that a budget speaks of: such a pod is waited for, however long.
 
+A machine that the cloud takes back is drained against a deadline. Pods get no more grace than is left of it, and
+budgets are kept until shortly before: then the pods they protect are ended, too. The machine goes down in any case, and
+a pod that is told so can still hand over its work, while its workload loses nothing that it would have kept.
+
 Pods that stay: those of DaemonSets and mirror pods (they belong to the node), and finished ones. Pods with an emptyDir
 do leave: the data would be lost with the machine in any case, and a machine that cannot be emptied is never returned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from stratos.apis.pod import Pod
@@ -24,10 +28,20 @@ CONFIRMATION_LIMIT = timedelta(minutes=2)
 """How long after a pod's grace its node may take to confirm its end. One whose kubelet is dead never does."""
 
 
+SPARE = timedelta(seconds=10)
+"""How long before its deadline a machine should be empty."""
+
+BUDGETS_GIVE_WAY = timedelta(seconds=30)
+"""How long before its deadline pods are ended although a budget protects them."""
+
+_USUAL_GRACE = timedelta(seconds=30)
+
+
 @dataclass(frozen=True, slots=True)
 class DrainPlan:
     evict: tuple[str, ...] = ()  # namespace/name, to ask the Eviction API for
-    delete: tuple[str, ...] = ()  # to be deleted without further grace: their time is over
+    delete: tuple[str, ...] = ()  # to be deleted: their time is over
+    grace_seconds: Mapping[str, int] = field(default_factory=dict)  # of those that get less than they ask for
     leaving: tuple[str, ...] = ()  # asked to go, and not gone yet
     report: tuple[str, ...] = ()
 
@@ -47,6 +61,12 @@ def workload_pods(pods: Sequence[Pod]) -> tuple[Pod, ...]:
     return tuple(pod for pod in pods if not pod.finished and not belongs_to_node(pod))
 
 
+def grace_of(pod: Pod) -> timedelta:
+    """What it asks for between being told to end and being ended."""
+    seconds = pod.spec.termination_grace_period_seconds
+    return _USUAL_GRACE if seconds is None else timedelta(seconds=seconds)
+
+
 def plan_drain(
     pods: Sequence[Pod],
     budgets: Sequence[PodDisruptionBudget],
@@ -55,8 +75,11 @@ def plan_drain(
     started_at: datetime,
     timeout_seconds: float,
     force_after_timeout: bool,
+    deadline: datetime | None = None,
 ) -> DrainPlan:
-    """What to do next to empty a node; ``started_at`` is when its drain began."""
+    """What to do next to empty a node; ``started_at`` is when its drain began, ``deadline`` when it goes down."""
+    if deadline is not None:
+        return _plan_hasty_drain(pods, now, deadline)
     overdue = force_after_timeout and now >= started_at + timedelta(seconds=timeout_seconds)
     evict: list[str] = []
     delete: list[str] = []
@@ -82,7 +105,23 @@ def plan_drain(
         else:
             evict.append(key)
             report.append(f"{key} stays until PodDisruptionBudget {protector.metadata.key} lets it go")
-    return DrainPlan(tuple(evict), tuple(delete), tuple(leaving), tuple(report))
+    return DrainPlan(tuple(evict), tuple(delete), dict.fromkeys(delete, 0), tuple(leaving), tuple(report))
+
+
+def _plan_hasty_drain(pods: Sequence[Pod], now: datetime, deadline: datetime) -> DrainPlan:
+    """Nothing is waited for beyond the deadline: what is left there ends with the machine."""
+    staying = sorted(workload_pods(pods), key=lambda pod: pod.metadata.key)
+    told = tuple(pod.metadata.key for pod in staying if pod.metadata.deletion_timestamp is not None)
+    untold = [pod for pod in staying if pod.metadata.deletion_timestamp is None]
+    left = max(timedelta(seconds=1), deadline - SPARE - now)
+    keys = tuple(pod.metadata.key for pod in untold)
+    grace = {pod.metadata.key: int(left.total_seconds()) for pod in untold if grace_of(pod) > left}
+    if now < deadline - BUDGETS_GIVE_WAY:
+        return DrainPlan(evict=keys, grace_seconds=grace, leaving=told)
+    if now >= deadline:
+        return DrainPlan(report=tuple(f"{key} ends with its machine" for key in (*told, *keys)))
+    report = tuple(f"{key} is deleted: its machine goes down at {deadline:%H:%M:%S}" for key in keys)
+    return DrainPlan(delete=keys, grace_seconds=grace, leaving=told, report=report)
 
 
 def protecting_budget(pod: Pod, budgets: Sequence[PodDisruptionBudget]) -> PodDisruptionBudget | None:

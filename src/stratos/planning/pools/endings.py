@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from stratos.apis.meta import find_condition
-from stratos.apis.nodeclaim import ClaimCondition, NodeState
+from stratos.apis.nodeclaim import ENDED_OUTSIDE, ClaimCondition, NodeState
 from stratos.base.duration import parse_duration_seconds
 from stratos.base.words import counted
+from stratos.planning.interruptions.notices import presses
 from stratos.planning.pools.draft import UP, Draft
 from stratos.planning.pools.drain import DrainPlan, plan_drain, workload_pods
 from stratos.planning.pools.nodes import Role
@@ -46,7 +47,7 @@ def drain(draft: Draft) -> MachinePlan | None:
         return None
     draft.shape(Role.LEAVING)
     if plan.evict or plan.delete:
-        draft.do(Empty(plan.evict, plan.delete))
+        draft.do(Empty(plan.evict, plan.delete, plan.grace_seconds))
     left = len(plan.evict) + len(plan.delete) + len(plan.leaving)
     draft.condition(
         ClaimCondition.DRAINED, False, "Draining", "; ".join((f"still to leave: {counted(left, 'pod')}", *plan.report))
@@ -55,7 +56,7 @@ def drain(draft: Draft) -> MachinePlan | None:
 
 
 def _plan_drain(draft: Draft) -> DrainPlan:
-    settings = draft.look.settings
+    settings, notice = draft.look.settings, draft.claim.spec.interruption
     drained = find_condition(draft.status.conditions, ClaimCondition.DRAINED)
     started = (drained and drained.last_transition_time) or draft.now
     return plan_drain(
@@ -65,6 +66,7 @@ def _plan_drain(draft: Draft) -> DrainPlan:
         started_at=started,
         timeout_seconds=parse_duration_seconds(settings.scale_down.drain_timeout) if settings else 0.0,
         force_after_timeout=settings.scale_down.force_after_timeout if settings else True,
+        deadline=notice.deadline if notice is not None and presses(draft.claim, draft.now) else None,
     )
 
 
@@ -90,8 +92,12 @@ def lost(draft: Draft) -> MachinePlan:
     """The cloud ended the machine without being asked."""
     if draft.status.state is not NodeState.TERMINATING:
         draft.move(NodeState.TERMINATING)
-    draft.condition(ClaimCondition.ENDED, True, "EndedOutside", "somebody else ended its machine")
-    draft.do(Tell("NodeLost", f"the machine of {draft.name} was terminated by somebody else", warning=True))
+    draft.condition(ClaimCondition.ENDED, True, ENDED_OUTSIDE, "somebody else ended its machine")
+    if draft.claim.spec.interruption is None:  # or it was told of before
+        if draft.claim.is_spot:
+            draft.do(Tell("SpotInterruption", f"the cloud took back the machine of {draft.name}", warning=True))
+        else:
+            draft.do(Tell("NodeLost", f"the machine of {draft.name} was terminated by somebody else", warning=True))
     return end(draft)
 
 

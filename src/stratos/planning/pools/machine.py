@@ -18,6 +18,7 @@ import msgspec
 from stratos.apis.meta import find_condition, with_condition
 from stratos.apis.node import Taint
 from stratos.apis.nodeclaim import OVER_LIMIT, ClaimCondition, NodeClaim, NodeClaimStatus, NodeState, Wanted
+from stratos.planning.interruptions.notices import presses
 from stratos.planning.pools.draft import ASLEEP, UNKNOWN_GRACE, UP, Draft
 from stratos.planning.pools.drain import workload_pods
 from stratos.planning.pools.endings import drain, end, lost, next_try, now_standby, stop
@@ -118,7 +119,7 @@ def _stand_by(draft: Draft) -> MachinePlan:
         # The kubelet that would confirm their end is off, and nothing runs there any more.
         left = tuple(sorted(p.metadata.key for p in draft.look.pods if p.metadata.deletion_timestamp is not None))
         if left:
-            draft.do(Empty(delete=left))
+            draft.do(Empty(delete=left, grace_seconds=dict.fromkeys(left, 0)))
     elif draft.seen in UP and draft.seen_since(draft.status.state_since):
         draft.condition(ClaimCondition.WOKEN, False, "StartedOutside", "somebody else started its machine")
         return draft.plan("the pool to decide about a machine that somebody else started")
@@ -175,7 +176,9 @@ def _serve(draft: Draft) -> MachinePlan:
         draft.condition(ClaimCondition.READY, False, "NodeNotReady", "its node does not take pods")
     if waiting and lifted:
         draft.nominate()
-    draft.shape(Role.SERVING, lifted=lifted)
+    notice = draft.claim.spec.interruption
+    closing = notice is not None and notice.answered_at is not None and presses(draft.claim, draft.now)
+    draft.shape(Role.LEAVING if closing else Role.SERVING, lifted=lifted)
     if waiting and lifted:
         if ready and network:
             draft.do(Tell("StartupTaintsRemoved", f"{draft.name} has its network and takes pods"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from stratos.apis import labels
 from stratos.apis.meta import Condition, find_condition, is_condition_true
-from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
+from stratos.apis.nodeclaim import ClaimCondition, Decision, Departure, NodeState, Wanted
 from stratos.apis.nodepool import NodePoolStatus
 from stratos.planning.pools.drain import workload_pods
 from stratos.planning.pools.machine import wake_is_due
@@ -24,6 +26,16 @@ class NewClaim:
     wanted: Wanted
     zone: str
     decision: Decision
+    replacing: str = ""  # the node whose place it takes: a spot machine
+
+
+@dataclass(frozen=True, slots=True)
+class Departing:
+    """A machine that leaves service, with care, once another has come for its pods."""
+
+    claim: str
+    departure: Departure
+    annotations: Mapping[str, str]  # that its claim gets
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Annotations that a claim gets, or loses."""
+
+    claim: str
+    annotations: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class PoolEvent:
     reason: str
     message: str
@@ -58,6 +78,10 @@ class PoolPlan:
     launches: tuple[NewClaim, ...] = ()
     wishes: tuple[Wish, ...] = ()
     marks: tuple[Mark, ...] = ()
+    answers: tuple[str, ...] = ()  # interrupted claims for whose pods this plan has found, or asked for, machines
+    departures: tuple[Departing, ...] = ()
+    notes: tuple[Note, ...] = ()
+    replacements_lasted_seconds: tuple[float, ...] = ()  # of those by spot machines that are complete now
     events: tuple[PoolEvent, ...] = ()
     report: tuple[str, ...] = ()  # what was left undone, and why
     look_again_seconds: float | None = None
@@ -84,8 +108,8 @@ def failed_with(machine: PoolMachine, type_: ClaimCondition) -> str:
 
 def is_under_way(machine: PoolMachine, now: datetime) -> bool:
     """Whether its node is still to come into service, or did so only now: room that no scheduler has counted yet."""
-    if wanted(machine) is not Wanted.RUNNING:
-        return False
+    if wanted(machine) is not Wanted.RUNNING or replaces(machine) or machine.claim.spec.interruption is not None:
+        return False  # what takes the place of another has no room beside that one's pods
     match state(machine):
         case NodeState.STANDBY:
             return wake_is_due(machine.claim)
@@ -104,6 +128,11 @@ def is_in_service(machine: PoolMachine) -> bool:
         and state(machine) is NodeState.RUNNING
         and is_condition_true(machine.claim.status.conditions, ClaimCondition.READY)
     )
+
+
+def replaces(machine: PoolMachine) -> str:
+    """The name of the node whose place it was got to take. Empty: it was got for pods, or to stand by."""
+    return machine.claim.metadata.annotations.get(labels.SPOT_REPLACING_NODE, "")
 
 
 def is_empty(machine: PoolMachine) -> bool:

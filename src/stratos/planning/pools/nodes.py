@@ -14,6 +14,7 @@ from stratos.apis.nodeclaim import NodeClaim, NodeClaimStatus, NodeState
 from stratos.apis.nodepool import PoolTemplate
 
 STANDBY_TAINT = Taint(key=labels.STANDBY_TAINT, effect="NoExecute")
+DISRUPTED_TAINT = Taint(key=labels.DISRUPTED_TAINT, effect="NoSchedule")
 NOT_READY_TAINT = Taint(key=labels.NOT_READY_TAINT, effect="NoSchedule", value="true")
 
 _NETWORK_UP_REASONS = ("CiliumIsUp", "CalicoIsUp")
@@ -69,11 +70,17 @@ def shape_node(
     """
     closed = role is not Role.SERVING
     ours = labels.CORDONED in node.metadata.annotations or has_taint(node, STANDBY_TAINT)
+    taints = _taints(node.spec.taints or (), template, role, lifted=lifted, just_started=just_started)
+    if role is Role.LEAVING and claim.spec.interruption is not None and DISRUPTED_TAINT not in taints:
+        taints = (*taints, DISRUPTED_TAINT)
+    annotations = _annotations(claim, status) | {labels.CORDONED: "true" if closed else None}
+    if role is Role.PARKED:
+        annotations[labels.INTERRUPTION] = None  # the next host of the machine is another
     return NodeShape(
         labels=_labels(claim, status, template),
-        annotations=_annotations(claim, status) | {labels.CORDONED: "true" if closed else None},
+        annotations=annotations,
         unschedulable=closed or (node.spec.unschedulable and not ours),
-        taints=_taints(node.spec.taints or (), template, role, lifted=lifted, just_started=just_started),
+        taints=taints,
     )
 
 
@@ -94,11 +101,14 @@ def labels_at_birth(claim: NodeClaim) -> dict[str, str]:
 
 def _annotations(claim: NodeClaim, status: NodeClaimStatus) -> dict[str, str | None]:
     starting = status.state is NodeState.RUNNING and not has_become_ready(status)
+    held = claim.metadata.annotations
     return {
         labels.WARMUP_COMPLETED: _rfc3339(status.warmup_completed_at),
         labels.LAST_STARTED: _rfc3339(status.last_started_at),
         labels.SCALE_UP_STARTED: _rfc3339(status.last_started_at) if starting else None,
-        labels.SCALE_DOWN_CANDIDATE_SINCE: claim.metadata.annotations.get(labels.SCALE_DOWN_CANDIDATE_SINCE),
+        labels.SCALE_DOWN_CANDIDATE_SINCE: held.get(labels.SCALE_DOWN_CANDIDATE_SINCE),
+        labels.SPOT_REPLACEMENT_STARTED: held.get(labels.SPOT_REPLACEMENT_STARTED),
+        labels.SPOT_REPLACING_NODE: held.get(labels.SPOT_REPLACING_NODE),
     }
 
 
@@ -111,6 +121,9 @@ def _taints(
     at_start = (NOT_READY_TAINT,) if template.network_readiness_strategy == "Taint" else ()
     external = template.startup_taint_removal == "External"
     if role is Role.PARKED:
+        wanted = [
+            taint for taint in wanted if _place(taint) != _place(DISRUPTED_TAINT)
+        ]  # it has gone, and may come back
         wanted += (STANDBY_TAINT, *at_start, *template.startup_taints)
     elif role is not Role.PREPARED:
         # What was placed while it was parked is taken away here, and never added.

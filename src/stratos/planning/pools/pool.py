@@ -18,6 +18,7 @@ from stratos.base.words import counted
 from stratos.planning.pools import members
 from stratos.planning.pools.members import PoolEvent, PoolPlan, Wish
 from stratos.planning.pools.scale_up import Compile, ScaleUp, plan_scale_up
+from stratos.planning.pools.spot import replace_by_spot, savings_usd_per_hour, spot_in_service
 from stratos.planning.pools.upkeep import mend, park_empty, refill, refresh_images, replace_old
 from stratos.planning.scheduling.requirements import requirements_of
 from stratos.snapshot.pool import PoolSnapshot
@@ -37,18 +38,35 @@ def plan_pool(look: PoolSnapshot, compile_pod: Compile = requirements_of) -> Poo
         (*scale_up.wishes, *mend(look), *old.wishes, *idle.wishes, *refresh_images(look)),
     )
     refills, short = refill(look, wishes, scale_up.launches)
-    due_at = (*idle.due_at, *old.due_at, *_settling(look), *(_end_of_rest(look) if short else ()))
+    spot = replace_by_spot(look, compile_pod, len(scale_up.launches) + len(refills))
+    due_at = (*idle.due_at, *old.due_at, *spot.due_at, *_settling(look), *(_end_of_rest(look) if short else ()))
     degraded = (look.problem.reason, look.problem.message) if look.problem else None
     seconds = [(moment - look.taken_at).total_seconds() for moment in due_at]
     seconds += [parse_duration_seconds(spec.reconciliation_interval)]
     seconds += [look.problem.retry_seconds] if look.problem else []
     return PoolPlan(
         status=_status(look, scale_up, wishes, degraded),
-        launches=(*scale_up.launches, *refills),
+        launches=(*scale_up.launches, *refills, *spot.launches),
         wishes=wishes,
         marks=idle.marks,
-        events=(*_events_of(scale_up), *_refill_event(len(refills)), *idle.events, *old.events, *_problem_event(look)),
-        report=(*scale_up.report, *((short,) if short else ()), *((look.problem.message,) if look.problem else ())),
+        answers=_unanswered(look),
+        departures=tuple(each for each in spot.departures if each.claim not in {wish.claim for wish in wishes}),
+        notes=spot.notes,
+        replacements_lasted_seconds=spot.lasted_seconds,
+        events=(
+            *_events_of(scale_up),
+            *_refill_event(len(refills)),
+            *idle.events,
+            *old.events,
+            *spot.events,
+            *_problem_event(look),
+        ),
+        report=(
+            *scale_up.report,
+            *((short,) if short else ()),
+            *spot.report,
+            *((look.problem.message,) if look.problem else ()),
+        ),
         look_again_seconds=max(0.05, min(seconds)),
     )
 
@@ -87,6 +105,15 @@ def _first_of_each(wishes: Iterable[Wish]) -> tuple[Wish, ...]:
     for wish in wishes:
         found.setdefault(wish.claim, wish)
     return tuple(found.values())
+
+
+def _unanswered(look: PoolSnapshot) -> tuple[str, ...]:
+    """Interrupted claims whose pods are counted in this plan for the first time."""
+    return tuple(
+        machine.claim.metadata.name
+        for machine in look.machines
+        if (notice := machine.claim.spec.interruption) is not None and notice.answered_at is None
+    )
 
 
 def _end_of_rest(look: PoolSnapshot) -> list[datetime]:
@@ -170,6 +197,8 @@ def _status(
         for machine in look.machines
     ) + sum(wish.wanted is Wanted.STANDBY and wish.decision.reason == "ScaleDown" for wish in wishes)
     state("ScaleDownInProgress", falling > 0, "ScaleDownInProgress", f"{falling} machines are returning to standby")
+    spot = spot_in_service(look)
+    shows_spot = bool(spot) or look.pool.spec.spot_replacement is not None
     return NodePoolStatus(
         conditions=conditions,
         observed_generation=generation,
@@ -177,6 +206,8 @@ def _status(
         standby=standby,
         running=counts[NodeState.RUNNING],
         total=sum(count for state_, count in counts.items() if state_ is not None),
+        spot=len(spot) if shows_spot else None,
+        spot_savings_usd_per_hour=round(savings_usd_per_hour(look), 6) if shows_spot else None,
         last_reconcile_time=look.taken_at,
         pod_assignments=scale_up.assignments if scale_up is not None else (),
     )

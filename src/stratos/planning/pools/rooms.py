@@ -33,6 +33,7 @@ class Room:
     node: NodeDescription
     held: tuple[PlacedPod, ...]
     slot: str = ""  # of the rooms that share a slot only one can be had
+    in_use: bool = False  # in service already: the scheduler has refused it to whoever waits
 
 
 def node_labels(pool: NodePool) -> dict[str, str]:
@@ -75,9 +76,10 @@ def serving_node(pool: NodePool, node: Node, shape: LaunchShape | None) -> NodeD
     """A node that is there, as it will be in service."""
     template = pool.spec.template
     settled = settled_node(node, template)
+    terms = node.metadata.labels.get(labels.CAPACITY_TYPE)
     return replace(
         settled,
-        labels={**settled.labels, **node_labels(pool)},
+        labels={**settled.labels, **node_labels(pool), **({labels.CAPACITY_TYPE: terms} if terms else {})},
         taints=tuple(dict.fromkeys((*settled.taints, *template.taints))),
         allocatable=settled.allocatable or (shape.allocatable if shape else {}),
     )

@@ -1,5 +1,8 @@
 """Bring machines into service for pods that wait: as few as they fit on, the quickest first.
 
+Pods of machines that the cloud takes back are counted with those that wait, and may also move to nodes in service: no
+scheduler has refused them these.
+
 What is under way already is counted before anything else, so planning the same moment twice starts nothing twice. Then
 come standby machines (those in service last first: their caches are the freshest), machines on their way back to
 standby, machines that are still being prepared, and last, cold ones, as far as the pool's size allows: a pod that waits
@@ -9,7 +12,8 @@ for a machine to be prepared should not also wait for it to be stopped and start
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +21,9 @@ from stratos.apis.meta import find_condition
 from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
 from stratos.apis.nodepool import PodAssignment
 from stratos.apis.pod import Pod
+from stratos.base.errors import Invalid
 from stratos.base.words import counted
+from stratos.planning.interruptions.moving import pods_to_move
 from stratos.planning.pools import members
 from stratos.planning.pools.drain import belongs_to_node
 from stratos.planning.pools.members import NewClaim, Wish
@@ -25,6 +31,7 @@ from stratos.planning.pools.rooms import Room, furnish, future_node, serving_nod
 from stratos.planning.pools.sizing import demand_of, fit
 from stratos.planning.scheduling.daemons import Daemons, compile_daemons
 from stratos.planning.scheduling.requirements import PodRequirements
+from stratos.snapshot.cluster import ClusterSnapshot
 from stratos.snapshot.pool import PoolMachine, PoolSnapshot
 
 ASSIGNMENT_TTL = timedelta(minutes=10)
@@ -62,7 +69,10 @@ def plan_scale_up(look: PoolSnapshot, compile_pod: Compile) -> ScaleUp:
         if members.is_under_way(machine, look.taken_at)
     }
     defaults = look.pool.spec.scale_up.default_pod_resources
-    demands = []
+    moving = moving_pods(look, compile_pod)
+    demands = [
+        demand_of(key, asks, defaults, promised.get(key, ""), moves=True) for key, asks in sorted(moving.items())
+    ]
     for pod in look.waiting:
         room = promised.get(pod.metadata.key, "")
         if room in under_way and under_way[room] is None:
@@ -71,7 +81,9 @@ def plan_scale_up(look: PoolSnapshot, compile_pod: Compile) -> ScaleUp:
     if not demands:
         return ScaleUp()
     rooms = [room for _, room in sorted(under_way.items()) if room is not None]
-    found = fit(demands, rooms, lambda: _further_rooms(look, daemons), look.cluster)
+    if moving:
+        rooms = [*_rooms_in_use(look, daemons, under_way), *rooms]
+    found = fit(demands, rooms, lambda: _further_rooms(look, daemons), _without(look.cluster, moving))
     report = _report_left_over(look, found.left_over)
     launches, wishes = [], []
     for opened in found.opened:
@@ -82,6 +94,36 @@ def plan_scale_up(look: PoolSnapshot, compile_pod: Compile) -> ScaleUp:
         else:
             wishes.append(Wish(opened, Wanted.RUNNING, decision, wake=True))
     return ScaleUp(tuple(launches), tuple(wishes), _assignments(look, found.placed, machines), found.left_over, report)
+
+
+def moving_pods(look: PoolSnapshot, compile_pod: Compile) -> dict[str, PodRequirements]:
+    """What the pods of interrupted machines ask for, by namespace/name. What nobody understands cannot be placed."""
+    found = {}
+    for machine in look.machines:
+        for pod in pods_to_move(machine.claim, machine.pods):
+            with suppress(Invalid):
+                found[pod.metadata.key] = compile_pod(pod)
+    return found
+
+
+def _rooms_in_use(look: PoolSnapshot, daemons: Daemons, under_way: Collection[str]) -> Iterator[Room]:
+    """What machines in service have left, those aside that are to leave it."""
+    for machine in look.machines:
+        spec, node = machine.claim.spec, machine.node
+        stays = spec.departure is None and spec.interruption is None
+        if machine.claim.metadata.name in under_way or not stays or not members.is_in_service(machine):
+            continue
+        if node is not None and not node.spec.unschedulable and not members.replaces(machine):
+            room = room_of(look, machine, daemons)
+            if room is not None:
+                yield replace(room, in_use=True)
+
+
+def _without(cluster: ClusterSnapshot | None, moving: Collection[str]) -> ClusterSnapshot | None:
+    """The cluster as pods find it that do not count themselves among those they look at."""
+    if cluster is None or not moving:
+        return cluster
+    return replace(cluster, pods=tuple(pod for pod in cluster.pods if pod.metadata.key not in moving))
 
 
 def promises(look: PoolSnapshot) -> dict[str, str]:

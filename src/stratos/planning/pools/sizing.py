@@ -33,11 +33,12 @@ class Demand:
     requirements: PodRequirements
     alone: bool = False
     promised: str = ""  # the room that was meant for it before
+    moves: bool = False  # it has a node, and leaves it: no scheduler has been asked about it
 
     @property
-    def kind(self) -> tuple[PodRequirements, bool]:
+    def kind(self) -> tuple[PodRequirements, bool, bool]:
         """Demands of one kind can stand for each other."""
-        return self.requirements, self.alone
+        return self.requirements, self.alone, self.moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,12 @@ class Fit:
 
 
 def demand_of(
-    key: str, requirements: PodRequirements, defaults: ResourceRequirements | None, promised: str = ""
+    key: str,
+    requirements: PodRequirements,
+    defaults: ResourceRequirements | None,
+    promised: str = "",
+    *,
+    moves: bool = False,
 ) -> Demand:
     """Assume ``defaults`` for CPU and memory that a pod does not state."""
     stated = dict(requirements.requests)
@@ -61,8 +67,8 @@ def demand_of(
     asks_nothing = not any(name != "pods" for name in stated)
     if missing:
         requests = tuple(sorted((stated | missing).items()))
-        return Demand(key, replace(requirements, requests=requests), promised=promised)
-    return Demand(key, requirements, alone=asks_nothing, promised=promised)
+        return Demand(key, replace(requirements, requests=requests), promised=promised, moves=moves)
+    return Demand(key, requirements, alone=asks_nothing, promised=promised, moves=moves)
 
 
 def fit(
@@ -124,9 +130,12 @@ class _Packing:
         self._slots_taken: set[str] = set()
         self._taken_alone: set[str] = set()
         self._placed: dict[str, list[str]] = defaultdict(list)
+        self._in_use = {room.name for room in under_way if room.in_use}
         self._left_over: list[str] = []
-        self._hopeless: set[tuple[PodRequirements, bool]] = set()  # kinds that no room takes any more
-        self._from: dict[tuple[PodRequirements, bool], int] = {}  # where a kind's search goes on: before is no room
+        self._hopeless: set[tuple[PodRequirements, bool, bool]] = set()  # kinds that no room takes any more
+        self._from: dict[
+            tuple[PodRequirements, bool, bool], int
+        ] = {}  # where a kind's search goes on: before is no room
         for room in under_way:
             self._settle(room)
 
@@ -183,6 +192,8 @@ class _Packing:
 
     def _accepts(self, room: str, demand: Demand) -> bool:
         if demand.alone and self._placed.get(room):
+            return False
+        if room in self._in_use and not demand.moves:
             return False
         if room in self._taken_alone:
             return False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from stratos.apis.nodeclaim import NodeClaimStatus
 from stratos.planning.pools.nodes import NodeShape
@@ -58,6 +59,7 @@ class Empty:
 
     evict: tuple[str, ...] = ()
     delete: tuple[str, ...] = ()
+    grace_seconds: Mapping[str, int] = field(default_factory=dict)  # of those that get less than they ask for
 
 
 @dataclass(frozen=True, slots=True)

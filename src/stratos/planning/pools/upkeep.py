@@ -11,6 +11,7 @@ from stratos.apis import labels
 from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
 from stratos.apis.nodepool import NodePoolSpec
 from stratos.base.duration import format_duration, parse_duration_seconds
+from stratos.planning.interruptions.moving import pods_to_move
 from stratos.planning.pools import members
 from stratos.planning.pools.drain import workload_pods
 from stratos.planning.pools.machine import STARTUP_TAINT_LIMIT
@@ -74,9 +75,10 @@ def park_empty(look: PoolSnapshot) -> Upkeep:
     rules = look.pool.spec.scale_down
     ttl = timedelta(seconds=parse_duration_seconds(rules.empty_node_ttl))
     wishes, marks, due_at, events = [], [], [], []
+    awaited = _awaited(look)
     for machine in look.machines:
         since = _empty_since(machine)
-        idle = rules.enabled and _is_idle(look, machine)
+        idle = rules.enabled and _is_idle(look, machine) and machine.claim.metadata.name not in awaited
         if not idle:
             if since is not None:
                 marks.append(Mark(machine.claim.metadata.name, None))
@@ -88,8 +90,11 @@ def park_empty(look: PoolSnapshot) -> Upkeep:
             due_at.append(since + ttl)
             continue
         why = f"{members.name(machine)} has been empty for {format_duration(ttl.total_seconds())}"
-        wishes.append(_wish(machine, Wanted.STANDBY, "ScaleDown", why, look.taken_at))
-        events.append(PoolEvent("ScaleDown", f"{why} and returns to standby"))
+        spot = machine.claim.is_spot
+        wishes.append(_wish(machine, Wanted.GONE if spot else Wanted.STANDBY, "ScaleDown", why, look.taken_at))
+        events.append(
+            PoolEvent("ScaleDown", f"{why} and {'is terminated, being spot' if spot else 'returns to standby'}")
+        )
     return Upkeep(tuple(wishes), tuple(marks), tuple(events), tuple(due_at))
 
 
@@ -100,6 +105,21 @@ def _is_idle(look: PoolSnapshot, machine: PoolMachine) -> bool:
         and members.is_empty(machine)
         and not members.is_under_way(machine, look.taken_at)
     )
+
+
+def _awaited(look: PoolSnapshot) -> set[str]:
+    """Machines that are empty because the pods they were got for have yet to leave another."""
+    found: set[str] = set()
+    moving: set[str] = set()
+    for machine in look.machines:
+        if machine.wanted is Wanted.RUNNING and machine.claim.spec.departure is not None:
+            found.update(machine.claim.spec.departure.replacements)
+        moving.update(pod.metadata.key for pod in pods_to_move(machine.claim, machine.pods))
+    for machine in look.machines:
+        decision = machine.claim.spec.decision
+        if decision is not None and not moving.isdisjoint(decision.pods):
+            found.add(machine.claim.metadata.name)
+    return found
 
 
 def _empty_since(machine: PoolMachine) -> datetime | None:

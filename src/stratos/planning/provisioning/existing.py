@@ -57,7 +57,7 @@ def existing_nodes(
             room = furnish(name, _coming_node(node, claim), daemons, there)
             found.append(_keep(claim, ExistingNode(room.node, room.held), waiting, promised))
         else:
-            leaving = claim is not None and claim.wish is Wanted.GONE
+            leaving = claim is not None and (claim.wish is Wanted.GONE or claim.metadata.name in look.interrupted)
             described = _describe(node, look.cluster.attach_limits.get(name), leaving=leaving)
             placed = (_placed(pod, compile_pod) for pod in there)
             found.append(ExistingNode(described, tuple(each for each in placed if each)))
@@ -73,7 +73,7 @@ def existing_nodes(
 
 def _is_coming(look: ProvisioningSnapshot, claim: NodeClaim, failed: frozenset[str], node: Node | None = None) -> bool:
     """Whether its node is still to take the pods it was made for."""
-    if claim.wish is not Wanted.RUNNING or claim.metadata.name in failed:
+    if claim.wish is not Wanted.RUNNING or claim.metadata.name in failed or claim.metadata.name in look.interrupted:
         return False
     ready_at, settings = claim.status.ready_at, claim.spec.node or NodeSettings()
     if ready_at is None or look.taken_at < ready_at + SETTLING:

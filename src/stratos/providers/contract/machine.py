@@ -65,6 +65,7 @@ class Disk:
     encrypted: bool = False
     iops: int | None = None
     throughput: int | None = None
+    snapshot_id: str = ""  # what is on it from the start; empty: nothing, or what the machine image says
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Interruption:
     machine_id: str
     kind: InterruptionKind
     noticed_at: datetime
-    deadline: datetime | None = None  # when the machine is gone, or goes down; None: the cloud does not say
+    deadline: datetime | None = None  # when the machine goes down; only advice and changes of state have none
 
 
 @dataclass(frozen=True, slots=True)
