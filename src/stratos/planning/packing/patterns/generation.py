@@ -17,6 +17,7 @@ from stratos.planning.packing.patterns.knapsack import TINY, Knapsacks
 from stratos.planning.packing.patterns.master import Master, MasterSolution
 from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf, Values
 from stratos.planning.packing.patterns.solver import SAFETY
+from stratos.planning.packing.patterns.tables import Tables
 
 SMOOTHING = 0.5  # how much of the best values so far goes into those asked about
 WORTH_MORE = 1 + 1e-6  # than its price, and a pattern is of interest
@@ -98,32 +99,45 @@ def deepen(
     good_enough: float,
     effort_to_leave: float,
 ) -> Generated:
-    """Go on with exact fillings, where the fast ones find nothing more: better patterns, and a better bound."""
-    price = shelf.demand.price_usd_per_hour
-    master, solution = generated.master, generated.solution
+    """Go on with tables of fillings, where the fast ones find nothing more: better patterns, and a better bound.
+
+    Values come from a master program that also knows the fillings that are a little too much: only so do they get to
+    be of no worth.
+    """
+    effort, price = knapsacks.effort, shelf.demand.price_usd_per_hour
+    machines = np.zeros(len(price))
+    np.add.at(machines, *_in_use(generated))
+    tables = Tables(shelf, effort, waiting, machines)
+    relaxed = Master(shelf, waiting, stock)
+    relaxed.add(generated.master.patterns)
+    solution = generated.solution
     bound, best = generated.bound_usd_per_hour, generated.values
-    while solution.cost_usd_per_hour > bound * (1 + good_enough) and knapsacks.effort.has_left(effort_to_leave):
-        asked = solution.values
-        cost = (price + solution.scarcity) * WORTH_MORE
-        worth = knapsacks.worth_at_most(asked, waiting)
-        found: list[Pattern] = []
-        for kind in np.flatnonzero(worth > cost).tolist():
-            if not knapsacks.effort.has_left(effort_to_leave):
+    while solution.cost_usd_per_hour > bound * (1 + good_enough) and effort.has_left(effort_to_leave):
+        for share in (SMOOTHING, 0.0):
+            asked = share * best + (1 - share) * solution.values
+            fillings = tables.fill(asked, (price + solution.scarcity) * WORTH_MORE, waiting)
+            worth = np.minimum(knapsacks.worth_at_most(asked, waiting), fillings.worth)
+            proved, scaled = bound_of(shelf, worth, asked, waiting, stock)
+            if proved > bound:
+                bound, best = proved, scaled
+            generated.master.add(fillings.patterns)
+            if relaxed.add(fillings.relaxed):
                 break
-            counts, at_most = knapsacks.fill_exactly(kind, asked, waiting)
-            worth[kind] = min(worth[kind], at_most)
-            if asked @ counts > cost[kind]:
-                found.append(Pattern(kind, counts))
-        proved, scaled = bound_of(shelf, worth, asked, waiting, stock)
-        if proved > bound:
-            bound, best = proved, scaled
-        if not master.add([*found, *_family(shelf, knapsacks, asked, cost, waiting)]):
+        else:
             break
-        better = master.solve()
+        effort.spend_on_master(len(waiting), len(relaxed.patterns))
+        better = relaxed.solve()
         if better is None:
             break
         solution = better
-    return Generated(master, solution, best, bound)
+    real = generated.master.solve()
+    return Generated(generated.master, generated.solution if real is None else real, best, bound)
+
+
+def _in_use(generated: Generated) -> tuple[list[int], NDArray[np.float64]]:
+    """The kinds of the patterns that the solution is made of, and how many of each."""
+    amounts = generated.solution.amounts
+    return [pattern.kind for pattern in generated.master.patterns[: len(amounts)]], amounts
 
 
 def _stalls(costs: list[float]) -> bool:

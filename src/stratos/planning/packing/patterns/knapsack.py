@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from stratos.planning.packing.patterns.effort import Effort
 from stratos.planning.packing.patterns.shelf import Counts, Shelf, Values
 from stratos.planning.packing.patterns.solver import quiet_solver
-from stratos.planning.packing.patterns.whole_knapsack import best_filling
 
 MOST_EXCHANGES = 12  # few more follow, and each costs a look at all pairs
 FEW_PODS = 10  # on a machine: then a bad choice weighs, and good pairs are worth looking for
@@ -85,15 +84,6 @@ class Knapsacks:
         if taken.sum() <= FEW_PODS and values @ taken < optimum * FULL:
             _exchange_pairs(requests, values, values - shelf.weight @ self._prices[kind], most, taken, left)
         return taken
-
-    def fill_exactly(self, kind: int, values: Values, waiting: Counts) -> tuple[Counts, float]:
-        """The best filling, as far as a short search finds it, and a bound of the value of all fillings.
-
-        Worth its time where few pods fill a machine: there the fractional knapsack says little.
-        """
-        counts, bound, iterations = best_filling(self._shelf, kind, values, waiting)
-        self.effort.spend_on_exact_filling(iterations)
-        return counts, bound
 
     def _solve(self, kind: int, values: Values, waiting: Counts) -> tuple[Counts, float]:
         if kind not in self._fractional:

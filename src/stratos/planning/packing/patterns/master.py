@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf, Values
 from stratos.planning.packing.patterns.solver import HOPELESS_SECONDS, SAFETY, quiet_solver
 
+PRIMAL, DUAL = 4, 1  # ways of the simplex method, as the solver numbers them
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MasterSolution:
@@ -46,7 +48,7 @@ class Master:
         program.num_col_, program.num_row_ = 0, rows
         program.row_lower_ = np.concatenate([waiting, np.full(len(self._limited), -highspy.kHighsInf)])
         program.row_upper_ = np.concatenate([np.full(len(waiting), highspy.kHighsInf), stock[self._limited]])
-        self._solver: Any = quiet_solver()
+        self._solver: Any = quiet_solver(simplex_strategy=PRIMAL)  # patterns that come leave it feasible
         self._solver.passModel(program)
 
     def add(self, patterns: Iterable[Pattern]) -> int:
@@ -110,6 +112,7 @@ class Master:
         known.col_value = [float(number[_name(pattern)]) for pattern in self.patterns]
         self._solver.setSolution(known)
         for name, value in (
+            ("simplex_strategy", DUAL),
             ("mip_max_nodes", most_nodes),
             ("mip_rel_gap", relative_gap),
             ("time_limit", HOPELESS_SECONDS),

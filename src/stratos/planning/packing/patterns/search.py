@@ -16,12 +16,17 @@ from stratos.planning.packing.patterns.shelf import Pattern, Shelf
 GOOD_ENOUGH = 0.003  # a gap below which further work is not worth anybody's time
 MOST_ROUNDS = 60
 LEFT_FOR_ROUNDING = 0.5  # of the effort: without it, the best mix of patterns is of no use
-LEFT_AFTER_EXACT_FILLINGS = 0.3  # of the effort: rounding again must still be possible
+ROUNDS_BEFORE_TABLES = 1
+LEFT_AFTER_TABLES = 0.3  # of the effort: rounding again must still be possible
 SETTLED_AT_ONCE = (0.5, 0.3, 0.4, 0.6)  # where one way to round ends badly, another may not
 LEFT_UNUSED = 0.15  # of the effort: too little to round once more
-FEW_PODS_A_MACHINE = 6.0  # then the fast fillings and their bound are far off, and exact ones …
-FEW_CLASSES = 150  # … of so few classes take little time
-FEW_MACHINES = 12  # then one machine more or less is far from the fractional mix: let the integer program choose …
+FEW_CLASSES = 150
+FEW_PODS_A_MACHINE = 3.0  # then the fast fillings and their bound are far off, and tables are not …
+FEW_PODS_OF_FEW_CLASSES = 6.0  # … nor where they are made in no time
+FEW_MACHINES, FEW_CLASSES = (
+    12,
+    150,
+)  # then one machine more or less is far from the fractional mix: let the integer program choose …
 MOST_NODES = 1  # the root: there it finds nearly all it ever finds
 TURNS = 20  # … among what many ways of filling machines come to
 
@@ -57,7 +62,9 @@ def _search_core(shelf: Shelf, known: list[Pattern], effort: Effort) -> tuple[li
     blend = blend_of(shelf, waiting, stock)
     if blend is None:
         return None
-    followed = follow_blend(shelf, knapsacks, waiting, stock)
+    few = FEW_PODS_OF_FEW_CLASSES if len(waiting) <= FEW_CLASSES else FEW_PODS_A_MACHINE
+    few_pods_a_machine = waiting.sum() <= few * blend.machines.sum()
+    followed = None if few_pods_a_machine else follow_blend(shelf, knapsacks, waiting, stock)
     generated = generate(
         shelf,
         knapsacks,
@@ -65,13 +72,13 @@ def _search_core(shelf: Shelf, known: list[Pattern], effort: Effort) -> tuple[li
         stock,
         patterns=[*known, *(followed or ())],
         values=blend.values,
-        most_rounds=MOST_ROUNDS,
+        most_rounds=ROUNDS_BEFORE_TABLES if few_pods_a_machine else MOST_ROUNDS,
         good_enough=GOOD_ENOUGH,
         effort_to_leave=LEFT_FOR_ROUNDING,
     )
     if generated is None:
         return None
-    if len(waiting) <= FEW_CLASSES and waiting.sum() <= FEW_PODS_A_MACHINE * generated.solution.amounts.sum():
+    if few_pods_a_machine:
         generated = deepen(
             shelf,
             knapsacks,
@@ -79,7 +86,7 @@ def _search_core(shelf: Shelf, known: list[Pattern], effort: Effort) -> tuple[li
             waiting,
             stock,
             good_enough=GOOD_ENOUGH,
-            effort_to_leave=LEFT_AFTER_EXACT_FILLINGS,
+            effort_to_leave=LEFT_AFTER_TABLES,
         )
     enough = generated.bound_usd_per_hour * (1 + GOOD_ENOUGH)
     best = None if followed is None else repair(shelf, followed)

@@ -29,6 +29,15 @@ class Shelf:
     room: NDArray[np.float64]  # [K, R] capacities, likewise
     rivals: tuple[tuple[int, ...], ...]  # classes that may not share a machine with this one
 
+    def holds(self, pattern: Pattern) -> bool:
+        """Whether such a machine really holds so many, and may."""
+        demand, counts = self.demand, pattern.counts
+        return bool(
+            (counts <= self.most[:, pattern.kind]).all()
+            and (counts @ demand.requests <= demand.capacity[pattern.kind]).all()
+            and not any(counts[a] and counts[b] for a, b in demand.apart)
+        )
+
     def cost(self, patterns: list[Pattern]) -> float:
         return float(self.demand.price_usd_per_hour[[pattern.kind for pattern in patterns]].sum())
 
