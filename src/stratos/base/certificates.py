@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -31,6 +31,15 @@ class KeyPair:
     @property
     def certificate(self) -> x509.Certificate:
         return x509.load_pem_x509_certificate(self.certificate_pem.encode())
+
+    @property
+    def belongs_together(self) -> bool:
+        """Whether the key is the certificate's own, and of our kind. Raises `ValueError` for what is neither."""
+        try:
+            key = serialization.load_pem_private_key(self.key_pem.encode(), password=None)
+        except (TypeError, UnsupportedAlgorithm) as error:
+            raise ValueError(f"the key cannot be read: {error}") from error
+        return isinstance(key, ec.EllipticCurvePrivateKey) and key.public_key() == self.certificate.public_key()
 
 
 def new_key_pem() -> str:

@@ -16,6 +16,7 @@ from stratos.apis.lease import LEASE, Lease
 from stratos.apis.meta import micro_time
 from stratos.base.clock import Clock
 from stratos.base.errors import AlreadyExists, Conflict, NotFound, StratosError
+from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.client import Client
 from stratos.telemetry.logs import get_logger
 
@@ -194,3 +195,23 @@ class LeaderElector:
                     await self._client.patch(LEASE, self._key, {"metadata": version, "spec": spec})
         except (StratosError, TimeoutError) as error:
             log.debug("lease not released", lease=self._key, error=str(error))
+
+
+class LeaderSight:
+    """Whether somebody leads, as others see it: the lease was renewed within its time, by our own clock."""
+
+    def __init__(self, leases: Cache[Lease], *, clock: Clock) -> None:
+        """``leases`` holds that one lease alone."""
+        self._clock = clock
+        self._term_ends = float("-inf")
+        leases.subscribe(self._changed)
+
+    @property
+    def somebody_leads(self) -> bool:
+        return self._clock.monotonic() < self._term_ends
+
+    def _changed(self, event: CacheEvent[Lease]) -> None:
+        spec = event.object.spec
+        held = event.change is not Change.DELETED and bool(spec.holder_identity)
+        seconds = (spec.lease_duration_seconds or 0) if held else 0
+        self._term_ends = self._clock.monotonic() + seconds

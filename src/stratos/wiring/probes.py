@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -40,6 +41,20 @@ async def serving_probes(address: str, unready: Callable[[], str]) -> AsyncItera
 
     async with _serving(address, {"/healthz": healthz, "/readyz": readyz}) as port:
         yield port
+
+
+@contextmanager
+def listen(address: str) -> Iterator[socket.socket]:
+    """A listening socket for the length of the block."""
+    host, port = parse_address(address)
+    try:
+        listener = socket.create_server((host or "", port), backlog=1024)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot listen on {address}: {error.strerror}", hint="choose another address, or 0 for none"
+        ) from error
+    with listener:
+        yield listener
 
 
 def parse_address(address: str) -> tuple[str | None, int]:

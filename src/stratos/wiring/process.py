@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+import socket
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -19,18 +20,21 @@ from stratos.apis.crds import CUSTOM_KINDS
 from stratos.base.clock import Clock
 from stratos.base.errors import NotFound
 from stratos.base.ids import IdSource
+from stratos.controllers.webhook.keeper import KeeperSettings, certificate_keeper
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager, Runnable
 from stratos.kube.fenced import FencedTransport
 from stratos.kube.lease import LeaderElector, LeaseTimes
+from stratos.kube.recorder import EventRecorder
 from stratos.kube.transport import Transport
 from stratos.providers.contract import Provider
 from stratos.providers.contract.fenced import Fenced
 from stratos.telemetry.logs import get_logger
 from stratos.telemetry.metrics import PresentLife
+from stratos.wiring.admission import AdmissionReplica
 from stratos.wiring.clouds import Cloud
 from stratos.wiring.controllers import ControllerSettings, add_controllers
-from stratos.wiring.probes import serving_metrics, serving_probes
+from stratos.wiring.probes import listen, serving_metrics, serving_probes
 
 LEASE_NAME = "stratos-controller"
 
@@ -47,11 +51,20 @@ class Election:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Where API servers reach the admission webhook of this replica, and where its certificates are kept."""
+
+    address: str
+    keeper: KeeperSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessOptions:
     settings: ControllerSettings
     metrics_address: str = ":8080"
     probe_address: str = ":8081"
     election: Election | None = None  # None: this is the only replica
+    webhook: Webhook | None = None  # None: nobody asks it
 
 
 class ControllerProcess:
@@ -108,10 +121,17 @@ class ControllerProcess:
                 rng=self._chance(),
                 times=election.times,
             )
+        async with AsyncExitStack() as stack:
+            if self._options.webhook is not None:
+                listener = stack.enter_context(listen(self._options.webhook.address))
+                beside = (*beside, self._admission(client, provider, listener, self._options.webhook))
+            await self._run_beside(beside, self._elector.run if self._elector is not None else lead)
+
+    async def _run_beside(self, beside: Iterable[Runnable], main: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.TaskGroup() as tasks:
             helpers = [tasks.create_task(part.run(), name=part.name) for part in beside]
             try:
-                await (self._elector.run() if self._elector is not None else lead())
+                await main()
             finally:
                 for helper in helpers:
                     helper.cancel()
@@ -119,6 +139,7 @@ class ControllerProcess:
     async def _lead(self, provider: Provider) -> None:
         chance = self._chance()
         manager = Manager(Client(FencedTransport(self._transport, self._leads)), rng=chance)
+        registry = self._of_this_term.begin()
         add_controllers(
             manager,
             Fenced(provider, self._leads),
@@ -126,14 +147,39 @@ class ControllerProcess:
             clock=self._clock,
             ids=self._ids,
             rng=chance,
-            registry=self._of_this_term.begin(),
+            registry=registry,
         )
+        if self._options.webhook is not None:
+            recorder = EventRecorder(manager.client, "stratos-webhook", clock=self._clock, ids=self._ids)
+            manager.add(recorder)
+            certificate_keeper(
+                manager,
+                recorder,
+                clock=self._clock,
+                rng=chance,
+                registry=registry,
+                settings=self._options.webhook.keeper,
+            )
         self._manager = manager
         try:
             log.info("controllers start", cluster=self._options.settings.cluster_name, cloud=provider.name)
             await manager.run()
         finally:
             self._manager = None
+
+    def _admission(
+        self, client: Client, provider: Provider, listener: socket.socket, webhook: Webhook
+    ) -> AdmissionReplica:
+        election = self._options.election
+        return AdmissionReplica(
+            client,
+            provider,
+            listener,
+            webhook.keeper,
+            lease=(election.namespace, LEASE_NAME) if election else None,
+            clock=self._clock,
+            rng=self._chance(),
+        )
 
     def _leads(self) -> bool:
         return self._elector is None or self._elector.is_leader

@@ -79,6 +79,16 @@ def controller(
         str,
         typer.Option(envvar=_env("HEALTH_PROBE_BIND_ADDRESS"), help="Of /healthz and /readyz; 0: nowhere."),
     ] = ":8081",
+    webhook_bind_address: Annotated[
+        str,
+        typer.Option(envvar=_env("WEBHOOK_BIND_ADDRESS"), help="Where API servers ask about pods; 0: nowhere."),
+    ] = "0",
+    webhook_config_prefix: Annotated[
+        str,
+        typer.Option(
+            envvar=_env("WEBHOOK_CONFIG_PREFIX"), help="What the names of our webhook configurations begin with."
+        ),
+    ] = "",
     leader_elect: Annotated[
         bool, typer.Option(envvar=_env("LEADER_ELECT"), help="Let replicas choose one of them to act.")
     ] = False,
@@ -162,6 +172,8 @@ def controller(
             graceful_shutdown_timeout=graceful_shutdown_timeout,
             metrics_bind_address=metrics_bind_address,
             health_probe_bind_address=health_probe_bind_address,
+            webhook_bind_address=webhook_bind_address,
+            webhook_config_prefix=webhook_config_prefix,
             election=election if leader_elect else None,
             qps=qps,
             burst=burst,

@@ -20,6 +20,7 @@ from stratos.cli.stopping import stop_on_signals
 from stratos.controllers import disruption, provisioning
 from stratos.controllers.disruption import DisruptionSettings
 from stratos.controllers.provisioning import ProvisioningSettings
+from stratos.controllers.webhook.keeper import KeeperSettings
 from stratos.kube.http import AiohttpTransport
 from stratos.kube.kubeconfig import ClusterAccess
 from stratos.kube.lease import LeaseTimes
@@ -29,7 +30,8 @@ from stratos.wiring.clock import SystemClock
 from stratos.wiring.clouds import CloudChoice, open_cloud
 from stratos.wiring.cluster_access import ClusterWords
 from stratos.wiring.controllers import ControllerSettings
-from stratos.wiring.process import ControllerProcess, Election, ProcessOptions
+from stratos.wiring.probes import OFF
+from stratos.wiring.process import ControllerProcess, Election, ProcessOptions, Webhook
 
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _LOG_FORMATS = {"text": False, "console": False, "json": True}
@@ -58,6 +60,8 @@ class RunOptions:
     graceful_shutdown_timeout: str
     metrics_bind_address: str
     health_probe_bind_address: str
+    webhook_bind_address: str
+    webhook_config_prefix: str
     election: ElectionOptions | None
     qps: float
     burst: float
@@ -99,7 +103,15 @@ def process_options(options: RunOptions, access: ClusterAccess) -> ProcessOption
         metrics_address=options.metrics_bind_address,
         probe_address=options.health_probe_bind_address,
         election=_election(options.election, access) if options.election else None,
+        webhook=_webhook(options, access),
     )
+
+
+def _webhook(options: RunOptions, access: ClusterAccess) -> Webhook | None:
+    if options.webhook_bind_address == OFF:
+        return None
+    settings = KeeperSettings(namespace=access.namespace, prefix=options.webhook_config_prefix)
+    return Webhook(address=options.webhook_bind_address, keeper=settings)
 
 
 def _election(options: ElectionOptions, access: ClusterAccess) -> Election:

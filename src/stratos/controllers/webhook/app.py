@@ -33,23 +33,27 @@ log = get_logger(__name__)
 class AdmissionWebhook:
     """An ASGI application, and a part of ``manager`` that says when it may be asked.
 
-    ``provider`` is asked for the types there are, and for nothing else.
+    ``provider`` is asked for the types there are, and for nothing else. ``somebody_leads``: whether there is anybody
+    who makes nodes, in this process or in another.
     """
 
     name = "admission webhook"
 
-    def __init__(self, manager: Manager, provider: Provider) -> None:
+    def __init__(
+        self, manager: Manager, provider: Provider, *, somebody_leads: Callable[[], bool] = lambda: True
+    ) -> None:
         self._templates = manager.cache(NODE_TEMPLATE)
         self._reviewers: Mapping[str, _Reviewer] = {
             PODS_PATH: lambda review: review_pod(review, self._templates.list(), provider.catalog),
             TEMPLATES_PATH: lambda review: review_template(review, self._templates.list()),
         }
+        self._somebody_leads = somebody_leads
         self._running = False
         manager.add(self)
 
     @property
     def ready(self) -> bool:
-        return self._running and self._templates.synced
+        return self._running and self._templates.synced and self._somebody_leads()
 
     async def run(self) -> None:
         self._running = True

@@ -10,6 +10,9 @@ from stratos.apis.nodetemplate import NODE_TEMPLATE
 SERVICE = ("stratos-system", "stratos-webhook")
 """The namespace and the name of the service that the webhook is reached by."""
 
+MUTATING_NAME = "stratos-pods"
+VALIDATING_NAME = "stratos-nodetemplates"
+
 PODS_PATH = "/mutate-pods"
 TEMPLATES_PATH = "/validate-nodetemplates"
 
@@ -30,7 +33,7 @@ def webhook_configurations(*, prefix: str = "", authority_bundle: str = "") -> l
         {
             "apiVersion": _GROUP,
             "kind": "MutatingWebhookConfiguration",
-            "metadata": {"name": f"{prefix}stratos-pods"},
+            "metadata": {"name": f"{prefix}{MUTATING_NAME}"},
             "webhooks": [
                 # Asked again when another webhook has changed the pod's labels after us.
                 {**_webhook("pods.stratos.sh", PODS_PATH, pods, authority_bundle), "reinvocationPolicy": "IfNeeded"}
@@ -39,7 +42,7 @@ def webhook_configurations(*, prefix: str = "", authority_bundle: str = "") -> l
         {
             "apiVersion": _GROUP,
             "kind": "ValidatingWebhookConfiguration",
-            "metadata": {"name": f"{prefix}stratos-nodetemplates"},
+            "metadata": {"name": f"{prefix}{VALIDATING_NAME}"},
             "webhooks": [_webhook("nodetemplates.stratos.sh", TEMPLATES_PATH, templates, authority_bundle)],
         },
     ]
