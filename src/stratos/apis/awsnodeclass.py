@@ -17,7 +17,9 @@ class AMISelector(Struct):
 
     tags: Annotated[dict[str, str], described("Tags the image must have, all of them.")] = {}
     name: Annotated[str | None, described("The image's name; * stands for any letters.")] = None
-    owner: Annotated[str | None, described("self, amazon or an account id.")] = None
+    owner: Annotated[
+        str | None, described("self, amazon or an account id. Unset: self or amazon, since anybody may publish images.")
+    ] = None
 
 
 class SubnetSelector(Struct):
@@ -42,13 +44,14 @@ class MetadataOptions(Struct):
 
 
 class KubeletSettings(Struct):
-    """Merged into the kubelet's configuration."""
+    """What the kubelet is started with."""
 
     max_pods: Annotated[int, msgspec.Meta(ge=1)] | None = None
     node_labels: dict[str, str] = {}
     node_taints: tuple[Taint, ...] = ()
     extra_args: Annotated[
-        dict[str, str], described("Further flags of the kubelet. Accepted; handed to no machine yet.")
+        dict[str, str],
+        described("Further flags of the kubelet, without their dashes. Not for Bottlerocket, which takes settings."),
     ] = {}
 
 
@@ -61,6 +64,10 @@ class BlockDeviceMapping(Struct):
     encrypted: bool | None = None
     iops: Annotated[int, msgspec.Meta(ge=1)] | None = None
     throughput: Annotated[int, described("MiB per second.", ge=1)] | None = None
+    snapshot_id: Annotated[
+        NonEmpty | None,
+        described("What is on it from the start: for Bottlerocket's /dev/xvdb, images that need not be pulled."),
+    ] = msgspec.field(default=None, name="snapshotID")
 
 
 class SpotConfig(Struct):
@@ -103,10 +110,17 @@ class AWSNodeClassSpec(Struct):
     metadata_options: MetadataOptions | None = None
     kubelet: KubeletSettings | None = None
     custom_user_data: Annotated[str | None, described("Run in addition to the template.")] = None
-    user_data: Annotated[str | None, described("G1: replaces the template.")] = None
+    user_data: Annotated[str | None, described("G1: replaces what the template would generate.")] = None
+    user_data_type: Annotated[
+        Literal["Raw", "Template"],
+        described("How userData is meant: as it is, or as a Go template over .Labels, .Taints and .MaxPods."),
+    ] = "Raw"
     block_device_mappings: tuple[BlockDeviceMapping, ...] = ()
     tags: Annotated[dict[str, str], described("Tags of the machines.")] = {}
     spot_config: SpotConfig | None = None
+    hibernation: Annotated[
+        bool, described("Stop with the memory kept on disk: needs a type and an image that can, and encryption.")
+    ] = False
 
 
 class ResolvedSubnet(Struct):
@@ -145,6 +159,7 @@ class AWSNodeClass(KubeObject, kw_only=True):
             _one_of("iamInstanceProfile", "role"),
             ("!(has(self.ami) && has(self.amiSelector))", "ami and amiSelector exclude each other"),
             ("!(has(self.userData) && has(self.customUserData))", "userData and customUserData exclude each other"),
+            ("self.userDataType != 'Template' || has(self.userData)", "userDataType Template needs userData"),
         ),
     ]
     status: NodeClassStatus = NodeClassStatus()

@@ -22,7 +22,7 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One action on some resources. ``{partition}`` in them stands for aws, or aws-cn and the like."""
+    """One action on some resources. ``{partition}`` in them stands for aws, aws-cn and the like."""
 
     action: str
     resources: tuple[str, ...] = ("*",)
@@ -44,7 +44,12 @@ _NEEDED_BY_A_LAUNCH = (
     *_ec2("subnet", "security-group", "launch-template", "spot-instances-request"),
 )
 _TEMPLATES = _ec2("launch-template")
+_PROFILES = ("arn:{partition}:iam::*:instance-profile/stratos-{cluster}-*",)
 _ROLES = ("arn:{partition}:iam::*:role/*",)
+
+_PASS_ROLE = Permission(
+    "iam:PassRole", _ROLES, (Condition("StringEquals", "iam:PassedToService", ("ec2.amazonaws.com",)),)
+)
 
 _RUN_INSTANCES = (
     Permission("ec2:RunInstances", _MADE_BY_A_LAUNCH, _TO_BE_OURS),
@@ -57,7 +62,7 @@ _RUN_INSTANCES = (
             Condition("StringEquals", "ec2:CreateAction", ("RunInstances", "CreateFleet", "CreateLaunchTemplate")),
         ),
     ),
-    Permission("iam:PassRole", _ROLES, (Condition("StringEquals", "iam:PassedToService", ("ec2.amazonaws.com",)),)),
+    _PASS_ROLE,
 )
 
 ACTIONS: Mapping[tuple[str, str], tuple[Permission, ...]] = {
@@ -80,6 +85,25 @@ ACTIONS: Mapping[tuple[str, str], tuple[Permission, ...]] = {
     ("ec2", "stop_instances"): (Permission("ec2:StopInstances", _MACHINES, _OURS),),
     ("ec2", "terminate_instances"): (Permission("ec2:TerminateInstances", _MACHINES, _OURS),),
     ("ec2", "create_tags"): (Permission("ec2:CreateTags", _MACHINES, _OURS),),
+    # Node classes
+    ("ec2", "describe_images"): (Permission("ec2:DescribeImages"),),
+    ("ec2", "describe_subnets"): (Permission("ec2:DescribeSubnets"),),
+    ("ec2", "describe_security_groups"): (Permission("ec2:DescribeSecurityGroups"),),
+    ("ssm", "get_parameter"): (Permission("ssm:GetParameter", ("arn:{partition}:ssm:*::parameter/aws/service/*",)),),
+    ("iam", "get_role"): (Permission("iam:GetRole", _ROLES),),
+    ("iam", "get_instance_profile"): (
+        Permission("iam:GetInstanceProfile", ("arn:{partition}:iam::*:instance-profile/*",)),
+    ),
+    ("iam", "create_instance_profile"): (
+        Permission("iam:CreateInstanceProfile", _PROFILES),
+        Permission("iam:TagInstanceProfile", _PROFILES),
+    ),
+    ("iam", "add_role_to_instance_profile"): (
+        Permission("iam:AddRoleToInstanceProfile", _PROFILES),
+        _PASS_ROLE,
+    ),
+    ("iam", "remove_role_from_instance_profile"): (Permission("iam:RemoveRoleFromInstanceProfile", _PROFILES),),
+    ("iam", "delete_instance_profile"): (Permission("iam:DeleteInstanceProfile", _PROFILES),),
     # Launch templates
     ("ec2", "create_launch_template"): (Permission("ec2:CreateLaunchTemplate", _TEMPLATES, _TO_BE_OURS),),
     ("ec2", "describe_launch_templates"): (Permission("ec2:DescribeLaunchTemplates"),),
@@ -113,7 +137,9 @@ def _statement(
     statement: dict[str, Any] = {
         "Effect": "Allow",
         "Action": sorted(actions),
-        "Resource": [resource.replace("{partition}", partition) for resource in resources],
+        "Resource": [
+            resource.replace("{partition}", partition).replace("{cluster}", cluster_name) for resource in resources
+        ],
     }
     tests: dict[str, dict[str, list[str]]] = {}
     for operator, key, values in conditions:

@@ -12,6 +12,7 @@ from stratos.providers.aws.clients import AwsClients
 from stratos.providers.aws.cluster_access import ClusterAccess
 from stratos.providers.aws.instances import Instance, Instances
 from stratos.providers.aws.launching import Launching
+from stratos.providers.aws.node_class import release_node_class, resolve_node_class
 from stratos.providers.aws.starting import start
 from stratos.providers.aws.templates import LaunchTemplates
 from stratos.providers.contract import (
@@ -82,8 +83,13 @@ class AWSProvider:
     def interruptions(self) -> AsyncIterator[Interruption]:
         raise NotImplementedError
 
-    async def resolve(self, node_class: KubeObject, *, arch: str = "") -> ResolvedNodeClass:
-        raise NotImplementedError
+    async def resolve(self, node_class: KubeObject, *, arch: str = "", gpu: str = "") -> ResolvedNodeClass:
+        return await resolve_node_class(
+            self._clients, node_class, catalog=self.catalog, cluster=self._cluster, arch=arch, gpu=gpu
+        )
+
+    async def release(self, node_class: KubeObject) -> None:
+        await release_node_class(self._clients, node_class, self._cluster.name)
 
     def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:
         type_ = self.catalog.instance_type(instance_type)

@@ -65,9 +65,13 @@ class Fenced:
     def interruptions(self) -> AsyncIterator[Interruption]:
         return self._provider.interruptions()
 
-    async def resolve(self, node_class: KubeObject, *, arch: str = "") -> ResolvedNodeClass:
+    async def resolve(self, node_class: KubeObject, *, arch: str = "", gpu: str = "") -> ResolvedNodeClass:
         self._check("resolve")
-        return await self._provider.resolve(node_class, arch=arch)
+        return await self._provider.resolve(node_class, arch=arch, gpu=gpu)
+
+    async def release(self, node_class: KubeObject) -> None:
+        self._check("release")
+        await self._provider.release(node_class)
 
     def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:
         return self._provider.shape(instance_type, max_pods=max_pods, disk_gib=disk_gib)

@@ -30,6 +30,7 @@ class FailureReason(StrEnum):
     RESOLUTION_FAILED = "ResolutionFailed"
     INVALID_IMAGE = "InvalidAMI"
     ROLE_NOT_FOUND = "RoleNotFound"
+    ROLE_UPDATE_FAILED = "RoleUpdateFailed"
 
 
 @dataclass(frozen=True, slots=True)

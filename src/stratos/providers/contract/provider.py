@@ -81,14 +81,19 @@ class Provider(Protocol):
         """
         ...
 
-    async def resolve(self, node_class: KubeObject, *, arch: str = "") -> ResolvedNodeClass:
-        """Look up what a node class selects, for machines of ``arch`` (empty: the class's own architecture).
+    async def resolve(self, node_class: KubeObject, *, arch: str = "", gpu: str = "") -> ResolvedNodeClass:
+        """Look up what a node class selects, for machines of ``arch`` with GPUs of the maker ``gpu``, if any.
 
-        A part that is not found is an answer, in ``failures``.
+        Without ``arch``, for machines of the class's own type and architecture. A part that is not found is an answer,
+        in ``failures``. What has to be made in the cloud for the class is made, and kept as the class says.
 
         Raises `Invalid`, naming the field, for a kind of class that this cloud does not run and for an instance type
         that it does not have.
         """
+        ...
+
+    async def release(self, node_class: KubeObject) -> None:
+        """Take away again what was made for a class that goes and is not used any more. Twice is as good as once."""
         ...
 
     def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:

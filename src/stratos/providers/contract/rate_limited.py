@@ -101,8 +101,11 @@ class RateLimited:
     def interruptions(self) -> AsyncIterator[Interruption]:
         return self._provider.interruptions()
 
-    async def resolve(self, node_class: KubeObject, *, arch: str = "") -> ResolvedNodeClass:
-        return await self._call("resolve", lambda: self._provider.resolve(node_class, arch=arch))
+    async def resolve(self, node_class: KubeObject, *, arch: str = "", gpu: str = "") -> ResolvedNodeClass:
+        return await self._call("resolve", lambda: self._provider.resolve(node_class, arch=arch, gpu=gpu))
+
+    async def release(self, node_class: KubeObject) -> None:
+        await self._call("release", lambda: self._provider.release(node_class))
 
     def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:
         return self._provider.shape(instance_type, max_pods=max_pods, disk_gib=disk_gib)

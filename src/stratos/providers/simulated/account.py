@@ -44,6 +44,8 @@ class Account:
     images: list[MachineImage]
     subnets: list[TaggedSubnet]
     security_groups: list[TaggedSecurityGroup]
+    snapshots: dict[str, Mapping[str, int]] = field(default_factory=dict)  # of volumes: container images, with bytes
+    generated_profiles: set[str] = field(default_factory=set)  # of instances, made for roles
     missing_roles: set[str] = field(default_factory=set)  # every other role exists
     missing_profiles: set[str] = field(default_factory=set)  # every other instance profile exists
 

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
+from stratos.apis.awsnodeclass import AWSNodeClass
 from stratos.apis.meta import KubeObject
 from stratos.base.clock import Clock
 from stratos.catalog.allocatable import default_disk_gib, node_allocatable, node_capacity
@@ -38,6 +39,7 @@ from stratos.providers.contract import (
     OfferingKey,
     ResolvedNodeClass,
 )
+from stratos.providers.contract.as_written import generated_profile
 from stratos.providers.simulated.account import Account, default_account, has_tags
 from stratos.providers.simulated.host import HostDisk, HostSoftware
 from stratos.providers.simulated.hypervisor import Hypervisor
@@ -191,11 +193,18 @@ class SimulatedCloud:
         finally:
             self._listeners.remove(queue)
 
-    async def resolve(self, node_class: KubeObject, *, arch: str = "") -> ResolvedNodeClass:
-        def effect() -> ResolvedNodeClass:
+    async def resolve(self, node_class: KubeObject, *, arch: str = "", gpu: str = "") -> ResolvedNodeClass:
+        def effect() -> ResolvedNodeClass:  # with drivers for GPUs, as all images have them here
             return resolve_node_class(node_class, self.account, self.catalog, self._cluster_name, arch)
 
         return await self._call("resolve", node_class.metadata.name, effect)
+
+    async def release(self, node_class: KubeObject) -> None:
+        def effect() -> None:
+            if isinstance(node_class, AWSNodeClass):
+                self.account.generated_profiles.discard(generated_profile(self._cluster_name, node_class))
+
+        await self._call("release", node_class.metadata.name, effect)
 
     def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:
         type_ = self.catalog.instance_type(instance_type)

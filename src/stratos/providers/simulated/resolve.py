@@ -7,14 +7,14 @@ groups and a role by the selectors of EC2.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from stratos.apis.awsnodeclass import AWSNodeClass, AWSNodeClassSpec, KubeletSettings, SpotConfig
+from stratos.apis.awsnodeclass import AWSNodeClass, AWSNodeClassSpec, KubeletSettings
 from stratos.apis.meta import KubeObject
 from stratos.apis.simnodeclass import SimNodeClass, SimNodeClassSpec
-from stratos.base.errors import FieldProblem, Invalid, NotFound
+from stratos.base.errors import FieldProblem, Invalid
 from stratos.catalog.catalog import Catalog
-from stratos.catalog.instance_type import InstanceType
 from stratos.providers.contract import (
     Disk,
     FailureReason,
@@ -24,6 +24,13 @@ from stratos.providers.contract import (
     SecurityGroup,
     Subnet,
 )
+from stratos.providers.contract.as_written import (
+    ARCHITECTURES,
+    architecture_conflict,
+    as_written,
+    existing_type,
+    generated_profile,
+)
 from stratos.providers.simulated.account import Account, MachineImage, has_tags
 
 BOOT_TIME = "boot-time"
@@ -31,7 +38,6 @@ START_TIME = "start-time"
 """Settings by which a SimNodeClass fixes how long its machines take, as durations."""
 
 _USUAL_ARCH = "amd64"
-_ARCH = {"x86_64": "amd64", "arm64": "arm64"}
 
 
 def resolve_node_class(
@@ -56,41 +62,21 @@ def _resolve_aws(
     node_class: AWSNodeClass, lookup: _Lookup, catalog: Catalog, cluster_name: str, arch: str
 ) -> ResolvedNodeClass:
     spec = node_class.spec
-    own = _instance_type(spec.instance_type, "spec.instanceType", catalog) if spec.instance_type else None
-    spot = spec.spot_config
-    for index, name in enumerate(spot.instance_types if spot else ()):
-        _instance_type(name, f"spec.spotConfig.instanceTypes[{index}]", catalog)
-    kubelet = spec.kubelet or KubeletSettings()
-    return ResolvedNodeClass(
-        instance_type=spec.instance_type or "",
-        image=lookup.image(spec, arch) if arch else lookup.image_of_class(spec, own),
+    written = as_written(node_class, catalog)
+    conflict = "" if arch else architecture_conflict(node_class, catalog)
+    return replace(
+        written,
+        image=lookup.conflict(conflict) if conflict else lookup.image(spec, arch or ARCHITECTURES[spec.architecture]),
         subnets=lookup.subnets(spec),
         security_groups=lookup.security_groups(spec),
-        instance_profile=lookup.instance_profile(spec, f"stratos-{cluster_name}-{node_class.metadata.name}"),
+        instance_profile=lookup.instance_profile(spec, generated_profile(cluster_name, node_class)),
         failures=tuple(lookup.failures),
-        spot_instance_types=spot.instance_types if spot else (),
-        spot_max_price_usd_per_hour=_max_price(spot),
-        disks=tuple(
-            Disk(
-                device_name=mapping.device_name,
-                size_gib=mapping.volume_size,
-                volume_type=mapping.volume_type or "gp3",
-                encrypted=bool(mapping.encrypted),
-                iops=mapping.iops,
-                throughput=mapping.throughput,
-            )
-            for mapping in spec.block_device_mappings
-        ),
-        tags=spec.tags,
-        node_labels=kubelet.node_labels,
-        node_taints=kubelet.node_taints,
-        max_pods=kubelet.max_pods,
         extra_script=spec.user_data or spec.custom_user_data or "",
     )
 
 
 def _resolve_sim(spec: SimNodeClassSpec, lookup: _Lookup, catalog: Catalog, arch: str) -> ResolvedNodeClass:
-    own = _instance_type(spec.instance_type, "spec.instanceType", catalog) if spec.instance_type else None
+    own = existing_type(spec.instance_type, "spec.instanceType", catalog) if spec.instance_type else None
     settings = {BOOT_TIME: spec.boot_time, START_TIME: spec.start_time}
     kubelet = spec.kubelet or KubeletSettings()
     return ResolvedNodeClass(
@@ -108,27 +94,6 @@ def _resolve_sim(spec: SimNodeClassSpec, lookup: _Lookup, catalog: Catalog, arch
     )
 
 
-def _instance_type(name: str, field: str, catalog: Catalog) -> InstanceType:
-    try:
-        return catalog.instance_type(name)
-    except NotFound as error:
-        problem = FieldProblem(field, "FieldValueInvalid", error.message)
-        raise Invalid(f"{field}: {error.message}", problems=(problem,), hint=error.hint) from error
-
-
-def _max_price(spot: SpotConfig | None) -> float | None:
-    """The limit that a class sets on spot prices; None: the on-demand price."""
-    if spot is None or not spot.max_price:
-        return None
-    try:
-        return float(spot.max_price)
-    except ValueError as error:
-        message = f"{spot.max_price!r} is not a price"
-        problem = FieldProblem("spec.spotConfig.maxPrice", "FieldValueInvalid", message)
-        hint = "write US dollars per hour, such as 0.05"
-        raise Invalid(f"{problem.field}: {message}", problems=(problem,), hint=hint) from error
-
-
 class _Lookup:
     """Finds the parts one by one, and collects what was not found."""
 
@@ -136,13 +101,9 @@ class _Lookup:
         self._account = account
         self.failures: list[PartFailure] = []
 
-    def image_of_class(self, spec: AWSNodeClassSpec, own: InstanceType | None) -> str:
-        """The image for the class's own machines, if it says what they are."""
-        arch = _ARCH[spec.architecture]
-        if own is not None and own.arch != arch:
-            message = f"{own.name} is an {own.arch} machine, and spec.architecture says {arch}"
-            return self._image_failed(FailureReason.RESOLUTION_FAILED, message)
-        return self.image(spec, arch)
+    def conflict(self, message: str) -> str:
+        """No image suits machines that contradict themselves."""
+        return self._image_failed(FailureReason.RESOLUTION_FAILED, message)
 
     def image(self, spec: AWSNodeClassSpec, arch: str) -> str:
         if spec.ami:
@@ -152,16 +113,17 @@ class _Lookup:
         selector = spec.ami_selector
         if selector is None:
             return self.recommended_image(spec.bootstrap_template, arch)
-        owner = self._account.id if selector.owner == "self" else selector.owner
+        ours = self._account.id
+        owners = (ours, "amazon") if selector.owner is None else (ours if selector.owner == "self" else selector.owner,)
         matching = (
             image
             for image in self._account.images
             if image.arch == arch
             and has_tags(image.tags, selector.tags)
             and (selector.name is None or fnmatchcase(image.name, selector.name))
-            and (owner is None or image.owner == owner)
+            and image.owner in owners
         )
-        wanted = f"{arch}, name {selector.name or '*'}, owner {selector.owner or 'any'}, tags {dict(selector.tags)}"
+        wanted = f"{arch}, name {selector.name or '*'}, owner {' or '.join(owners)}, tags {dict(selector.tags)}"
         return self._newest(matching, wanted)
 
     def recommended_image(self, template: str, arch: str) -> str:
@@ -214,6 +176,8 @@ class _Lookup:
         if spec.role and spec.role in self._account.missing_roles:
             message = f"there is no role {spec.role}"
             self._failed(NodeClassPart.INSTANCE_PROFILE, message, FailureReason.ROLE_NOT_FOUND)
+        if spec.role:
+            self._account.generated_profiles.add(generated)
         return profile or generated
 
     def _newest(self, images: Iterable[MachineImage], wanted: str) -> str:
