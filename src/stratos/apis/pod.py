@@ -160,7 +160,12 @@ class TerminatedState(Struct):
     finished_at: datetime | None = None
 
 
+class WaitingState(Struct):
+    reason: str = ""
+
+
 class ContainerState(Struct):
+    waiting: WaitingState | None = None
     terminated: TerminatedState | None = None
 
 

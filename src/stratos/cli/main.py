@@ -120,7 +120,7 @@ def apply_planned(
 
 @app.command()
 def explain(
-    what: Annotated[str, typer.Argument(help="pod/NAME, node/NAME or nodepool/NAME.")],
+    what: Annotated[str, typer.Argument(help="pod/NAME, node/NAME, nodepool/NAME or nodetemplate/NAME.")],
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Of a pod.")] = "default",
     json_output: Json = False,
     kubeconfig: Kubeconfig = None,
@@ -145,6 +145,38 @@ def crds() -> None:
     from stratos.cli.crds import run_crds
 
     run_crds()
+
+
+@app.command()
+def doorman(
+    listen: Annotated[str, typer.Option(help="Where requests come in: HOST:PORT, or :PORT on all addresses.")] = (
+        ":8000"
+    ),
+    metrics_bind_address: Annotated[
+        str, typer.Option(help="Where /metrics, /healthz and /readyz are served; 0 for nowhere.")
+    ] = ":8080",
+    max_held: Annotated[int, typer.Option(min=1, help="The most requests that wait at a time, over all routes.")] = (
+        20_000
+    ),
+    max_held_bytes: Annotated[
+        int, typer.Option(min=0, help="The most memory for the bodies of waiting requests.")
+    ] = 256 * 1024 * 1024,
+    graceful_shutdown_timeout: Annotated[
+        str, typer.Option(help="How long requests under way may take once it is told to stop.")
+    ] = "25s",
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Hold requests for services that sleep, wake them, and let the requests through. See docs/scale-to-zero.md."""
+    from stratos.cli.doorman import run_doorman
+
+    run_doorman(
+        kubeconfig,
+        listen=listen,
+        metrics_bind_address=metrics_bind_address,
+        max_held=max_held,
+        max_held_bytes=max_held_bytes,
+        graceful_shutdown_timeout=graceful_shutdown_timeout,
+    )
 
 
 @app.command()

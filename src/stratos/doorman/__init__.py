@@ -1,1 +1,11 @@
-"""The doorman: holds requests for services that sleep, wakes them, and lets the requests through."""
+"""The doorman: holds requests for services that sleep, wakes them, and lets the requests through.
+
+`Doorman` follows the cluster and decides who may pass; `proxy` is the HTTP around it. What is decided is decided in
+``planning.doorman``.
+"""
+
+from stratos.doorman.doorman import Doorman, DoormanSettings
+from stratos.doorman.gate import Backend, RoomLimits, TurnedAway
+from stratos.doorman.proxy.server import serving
+
+__all__ = ["Backend", "Doorman", "DoormanSettings", "RoomLimits", "TurnedAway", "serving"]
