@@ -14,7 +14,7 @@ def test_what_cannot_be_explained_is_answered_with_what_can(what: str, tmp_path:
     with pytest.raises(Invalid) as caught:
         run_explain(what, "default", as_json=False, kubeconfig=tmp_path / "none")
 
-    assert "pod/NAME, node/NAME, nodepool/NAME" in caught.value.explain()
+    assert "pod/NAME, node/NAME, nodepool/NAME, nodetemplate/NAME" in caught.value.explain()
 
 
 def test_a_bare_name_is_taken_for_a_pod_in_the_hint() -> None:

@@ -16,6 +16,7 @@ from stratos.base.clock import Clock
 from stratos.base.errors import Invalid, NotFound, StratosError
 from stratos.cli.connect import connected, set_watch
 from stratos.cli.explaining.node import tell_node, tell_template_node, tell_unmanaged_node
+from stratos.cli.explaining.nodetemplate import tell_template
 from stratos.cli.explaining.pod import tell_pod
 from stratos.cli.explaining.pool import tell_pool
 from stratos.cli.explaining.scene import Scene
@@ -23,6 +24,7 @@ from stratos.cli.explaining.story import Story
 from stratos.cli.following import catalog_of, looking
 from stratos.controllers.pools.look import Lookout
 from stratos.kube.client import Client
+from stratos.snapshot.provisioning import ProvisioningSnapshot
 
 _NAMES_SHOWN = 5
 
@@ -37,6 +39,9 @@ _KINDS = {
     "nodepools": "nodepool",
     "np": "nodepool",
     "npool": "nodepool",
+    "nodetemplate": "nodetemplate",
+    "nodetemplates": "nodetemplate",
+    "nt": "nodetemplate",
 }
 
 
@@ -52,7 +57,7 @@ def _parse(what: str) -> tuple[str, str]:
     if kind is None or not name or "/" in name:
         raise Invalid(
             f"{what!r} names nothing that can be explained",
-            looked_at=("what can be: pod/NAME, node/NAME, nodepool/NAME",),
+            looked_at=("what can be: pod/NAME, node/NAME, nodepool/NAME, nodetemplate/NAME",),
             hint=f"stratos explain pod/{written if kind is None and not name else 'NAME'}",
         )
     return kind, name
@@ -65,7 +70,10 @@ async def _explain(kind: str, name: str, namespace: str, kubeconfig: Path | None
 
 
 async def explain(client: Client, clock: Clock, kind: str, name: str, namespace: str) -> Story:
-    """The story of a ``pod`` (in ``namespace``), a ``node`` or a ``nodepool``. Raises `NotFound` with close names."""
+    """The story of a ``pod`` (in ``namespace``), a ``node``, a ``nodepool`` or a ``nodetemplate``.
+
+    Raises `NotFound` with close names.
+    """
     async with looking(client, clock, await catalog_of(client)) as view:
         lookout = view.pools
         scene = Scene(
@@ -80,8 +88,10 @@ async def explain(client: Client, clock: Clock, kind: str, name: str, namespace:
                 return await _explain_pod(client, lookout, scene, f"{namespace}/{name}")
             case "node":
                 return _explain_node(lookout, scene, name)
-            case _:
+            case "nodepool":
                 return await _explain_pool(client, lookout, scene, name)
+            case _:
+                return await _explain_template(client, scene, view.templates.look(), name)
 
 
 async def _explain_pod(client: Client, lookout: Lookout, scene: Scene, key: str) -> Story:
@@ -126,6 +136,13 @@ async def _explain_pool(client: Client, lookout: Lookout, scene: Scene, name: st
     if pool is None:
         raise _unknown(f"nodepool {name}", name, map(_name, lookout.pools))
     return tell_pool(scene, lookout.look(pool), await _events_of(client, "NodePool", pool))
+
+
+async def _explain_template(client: Client, scene: Scene, world: ProvisioningSnapshot, name: str) -> Story:
+    template = next((each for each in world.templates if each.metadata.name == name), None)
+    if template is None:
+        raise _unknown(f"nodetemplate {name}", name, map(_name, world.templates))
+    return tell_template(scene, world, template, await _events_of(client, "NodeTemplate", template))
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> NotFound:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
 from stratos.apis.event import Event
-from stratos.apis.nodeclaim import Decision, Wanted
 from stratos.cli.explaining.hints import hint_for_left_waiting, hint_for_unserved
-from stratos.cli.explaining.scene import Scene, event_time
-from stratos.cli.explaining.story import Step, Story, Value, count, in_order
+from stratos.cli.explaining.past import named, past_of, standing
+from stratos.cli.explaining.scene import Scene
+from stratos.cli.explaining.story import Story, Value, count
 from stratos.cli.pool_facts import PoolFacts, pool_facts
 from stratos.planning.pools.pool import plan_pool
 from stratos.planning.pools.scale_up import plan_scale_up
 from stratos.planning.scheduling.requirements import requirements_of
 from stratos.snapshot.pool import PoolSnapshot
-
-_DECISIONS_SHOWN = 10
-_PODS_NAMED = 3
-_WARNING = "Warning"
 
 
 def tell_pool(scene: Scene, look: PoolSnapshot, events: Sequence[Event] = ()) -> Story:
@@ -31,8 +26,8 @@ def tell_pool(scene: Scene, look: PoolSnapshot, events: Sequence[Event] = ()) ->
         name=pool.metadata.name,
         headline=f"nodepool {pool.metadata.name} {_readiness_words(look, facts)}",
         facts=_facts(facts),
-        steps=in_order((*_decisions(look), *_warnings(events)))[-_DECISIONS_SHOWN:],
-        reasons=(*_conditions(scene, look), *_left_undone(look), *mine),
+        steps=past_of((machine.claim for machine in look.machines), events),
+        reasons=(*standing(scene, pool.status.conditions), *_left_undone(look), *mine),
         rejected=others,
         hint=_hint(scene, look),
     )
@@ -57,45 +52,6 @@ def _facts(facts: PoolFacts) -> dict[str, Value]:
     }
 
 
-def _decisions(look: PoolSnapshot) -> Iterator[Step]:
-    """The last decision on each machine; those that were made together, for the same reason, are told as one."""
-    together: dict[tuple[datetime, Wanted, str], list[tuple[str, Decision]]] = {}
-    for machine in look.machines:
-        claim, decision = machine.claim, machine.claim.spec.decision
-        if decision is not None:
-            key = decision.at, claim.spec.wanted, decision.reason
-            together.setdefault(key, []).append((claim.metadata.name, decision))
-    for (at, wanted, reason), made in together.items():
-        whom = made[0][0] if len(made) == 1 else count(len(made), "machine")
-        yield Step(at, "decided", f"{whom}: {wanted} wanted. {reason}: {_common_words([each for _, each in made])}")
-
-
-def _common_words(decisions: Sequence[Decision]) -> str:
-    """The message, if all have the same; else for how many pods they were made."""
-    if len({decision.message for decision in decisions}) == 1:
-        return decisions[0].message
-    pods = sum(len(decision.pods) for decision in decisions)
-    return f"for {count(pods, 'pod')}" if pods else "each for a reason of its own"
-
-
-def _warnings(events: Sequence[Event]) -> Iterator[Step]:
-    for event in events:
-        at = event.last_timestamp or event_time(event)
-        if event.type == _WARNING and at is not None:
-            yield Step(at, "warning", f"{event.reason}: {event.message}")
-
-
-def _conditions(scene: Scene, look: PoolSnapshot) -> Iterator[str]:
-    for condition in look.pool.status.conditions:
-        good = condition.status == ("True" if condition.type == "Ready" else "False")
-        if good and condition.type != "Ready":
-            continue
-        since = condition.last_transition_time
-        age = f" for {scene.age(since)}" if since else ""
-        said = "" if condition.status == "True" else "not "
-        yield f"{said}{condition.type}{age}: {condition.message or condition.reason}"
-
-
 def _left_undone(look: PoolSnapshot) -> tuple[str, ...]:
     """What the pool would leave undone if it planned now, unless its conditions say so already."""
     if look.pool.metadata.deletion_timestamp is not None:
@@ -117,14 +73,8 @@ def _waiting(scene: Scene, pool: str) -> tuple[tuple[str, ...], tuple[str, ...]]
         else:
             why = next((line.removeprefix(prefix) for line in verdict.report if line.startswith(prefix)), "")
             others.setdefault(why, []).append(key)
-    acts = (f"acts for {_named(mine)}",) if mine else ()
-    return acts, tuple(f"{_named(keys)}: {why}" for why, keys in others.items())
-
-
-def _named(keys: Sequence[str]) -> str:
-    """The first few by name."""
-    more = len(keys) - _PODS_NAMED
-    return ", ".join(keys[:_PODS_NAMED]) + (f" and {more} more" if more > 0 else "")
+    acts = (f"acts for {named(mine)}",) if mine else ()
+    return acts, tuple(f"{named(keys)}: {why}" for why, keys in others.items())
 
 
 def _hint(scene: Scene, look: PoolSnapshot) -> str:

@@ -1,4 +1,4 @@
-"""What there is to tell about a pod, a node or a pool, and how it reads as text and as JSON."""
+"""What there is to tell about a pod, a node, a pool or a template, and how it reads as text and as JSON."""
 
 from __future__ import annotations
 
