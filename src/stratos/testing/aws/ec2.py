@@ -51,6 +51,7 @@ class Ec2:
         self.launches: Counter[str] = Counter()  # instances by client token
         self.image_dates: dict[str, datetime] = {}  # moto believes that all images were made just now
         self._moto = moto
+        self._faults = faults
         self._instances = instances
         self._sales = Sales(moto, catalog, faults, instances.by_id)
         self._clock = clock
@@ -207,8 +208,8 @@ class Ec2:
     async def _create_tags(self, call: AwsCall, forward: Forward) -> tuple[int, bytes]:
         """moto tags what does not exist."""
         for key, value in call.parameters.items():
-            if key.startswith("ResourceId.") and value.startswith("i-") and value not in self._instances.by_id:
-                raise AwsError("InvalidInstanceID.NotFound", f"The instance ID '{value}' does not exist")
+            if key.startswith("ResourceId.") and value.startswith("i-") and not self._is_seen(value):
+                raise _not_found(value)
         return await forward(call.parameters)
 
     async def _change(
@@ -231,7 +232,13 @@ class Ec2:
     def _named(self, call: AwsCall) -> list[Instance]:
         """The instances that a call names, as far as there are any of that id; moto complains of the others."""
         ids = [value for key, value in call.parameters.items() if key.startswith("InstanceId.")]
+        unseen = next((each for each in ids if each in self._faults.unseen), None)
+        if unseen:
+            raise _not_found(unseen)
         return [self._instances.by_id[each] for each in ids if each in self._instances.by_id]
+
+    def _is_seen(self, instance_id: str) -> bool:
+        return instance_id in self._instances.by_id and instance_id not in self._faults.unseen
 
     # --- looking ---
 
@@ -247,7 +254,8 @@ class Ec2:
             assert instances is not None and reservations is not None
             for item in list(instances):
                 self._put_right(item)
-                if not all(_answer_to(name, item) in values for name, values in own.items()):
+                asked_for = all(_answer_to(name, item) in values for name, values in own.items())
+                if not asked_for or not self._is_seen(xml.text(item, "instanceId")):
                     instances.remove(item)
             if not len(instances):
                 reservations.remove(reservation)
@@ -331,6 +339,10 @@ def _put_errors(fleet: Element, refused: list[tuple[Wish, AwsError]]) -> None:
         xml.put(item, "lifecycle", str(wish.capacity_type))
         both = xml.grow(item, "launchTemplateAndOverrides")
         xml.put(both, "overrides", {"instanceType": wish.instance_type, "subnetId": wish.subnet})
+
+
+def _not_found(instance_id: str) -> AwsError:
+    return AwsError("InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
 
 
 def _wrong_state(instance: Instance, wish: str) -> AwsError:

@@ -48,6 +48,7 @@ class AwsFaults:
     lost_requests: Counter[str] = field(default_factory=Counter)  # by action: how many calls more do not arrive
     lost_answers: Counter[str] = field(default_factory=Counter)  # … how many more are done, and not answered
     expired_keys: set[str] = field(default_factory=set)  # access keys whose time is over
+    unseen: set[str] = field(default_factory=set)  # instances that no call finds yet: new ones, for some seconds
     boots_to_hang: int = 0  # machines that show as running, and no software starts on them
     hook: FaultHook = lambda moment, call: None
 
