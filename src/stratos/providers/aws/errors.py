@@ -26,7 +26,6 @@ from stratos.base.errors import (
     Unauthorized,
     Unavailable,
 )
-from stratos.providers.aws.permissions import ACTIONS
 from stratos.providers.contract import MachineBusy, MachineGone, MachineNotFound, NotStoppable
 
 
@@ -77,7 +76,6 @@ _MEANINGS: Mapping[str, _Meaning] = {
     "TooManyRequestsException": _TOO_FAST,
     "EC2ThrottledException": _TOO_FAST,
     "BandwidthLimitExceeded": _TOO_FAST,
-    "ResourceCountLimitExceeded": _TOO_FAST,
     # Not allowed
     "UnauthorizedOperation": _DENIED,
     "AccessDenied": _DENIED,
@@ -85,6 +83,7 @@ _MEANINGS: Mapping[str, _Meaning] = {
     "AuthorizationError": _DENIED,
     "OptInRequired": _Meaning(Forbidden, "subscribe to the service or the image on the AWS console"),
     "Blocked": _Meaning(Forbidden, "AWS has blocked the account: ask its support"),
+    "OperationNotPermitted": _Meaning(Forbidden, "the machine is protected: take the protection off on the console"),
     "PendingVerification": _Meaning(Forbidden, "AWS is still checking the account: wait, or ask its support"),
     # Nobody we know
     "AuthFailure": _WHO,
@@ -94,7 +93,7 @@ _MEANINGS: Mapping[str, _Meaning] = {
     "MissingAuthenticationToken": _WHO,
     "ExpiredToken": _EXPIRED,
     "ExpiredTokenException": _EXPIRED,
-    "RequestExpired": _Meaning(Unauthorized, "set the clock of the controller's host"),
+    "RequestExpired": _Meaning(Unauthorized, "renew the credentials, or set the clock of the controller's host"),
     # The state of things
     "InvalidInstanceID": _Meaning(MachineNotFound),
     "IncorrectInstanceState": _Meaning(MachineBusy, "it is between two states: ask again in a few seconds"),
@@ -102,15 +101,17 @@ _MEANINGS: Mapping[str, _Meaning] = {
     "UnsupportedHibernationConfiguration": _Meaning(MachineBusy, "a machine can hibernate some minutes after its boot"),
     "IdempotentParameterMismatch": _Meaning(AskedBefore),
     "IdempotentInstanceTerminated": _Meaning(MachineGone),
-    "InvalidLaunchTemplateName": _Meaning(TemplateMissing),
+    "InvalidLaunchTemplateName.NotFoundException": _Meaning(TemplateMissing),
     "InvalidLaunchTemplateName.AlreadyExistsException": _Meaning(AlreadyExists),
-    "InvalidLaunchTemplateId": _Meaning(TemplateMissing),
     # What was asked for does not exist
     "InvalidAMIID": _Meaning(Invalid, "check the image of the node class, and that the account may use it"),
     "InvalidSubnetID": _Meaning(Invalid, "check the subnets of the node class, and its region"),
     "InvalidSubnet": _Meaning(Invalid, "check the subnets of the node class, and its region"),
     "InvalidGroup": _Meaning(Invalid, "check the security groups of the node class: they and its subnets share a VPC"),
     "InvalidInstanceType": _Meaning(Invalid, "check the instance types; `stratos catalog list` shows what there is"),
+    "ParameterNotFound": _Meaning(NotFound),
+    "NoSuchEntity": _Meaning(NotFound),
+    "EntityAlreadyExists": _Meaning(AlreadyExists),
     # AWS's own trouble
     "InternalError": _DOWN,
     "InternalFailure": _DOWN,
@@ -153,12 +154,6 @@ def refusal(code: str, message: str, *, service: str, operation: str, region: st
         action, said = _denied(action, said)
     text = f"{action} was refused: {said or 'without a word'} ({code})"
     return meaning.family(text, looked_at=(f"region {region}",), hint=meaning.hint)
-
-
-def denied_actions(service: str, operation: str) -> str:
-    """The IAM actions that an operation needs, for who must grant them."""
-    permissions = ACTIONS.get((service, operation), ())
-    return " and ".join(dict.fromkeys(permission.action for permission in permissions))
 
 
 def _denied(action: str, message: str) -> tuple[str, str]:

@@ -100,7 +100,8 @@ def _block_device(disk: Disk) -> dict[str, Any]:
         "VolumeSize": disk.size_gib,
         "VolumeType": disk.volume_type,
         "DeleteOnTermination": True,  # EC2 would keep all but the first
-        "Encrypted": disk.encrypted or None,  # unsaid: as the account says
+        "Encrypted": disk.encrypted or None,  # unsaid: as the account or the snapshot says
+        "SnapshotId": disk.snapshot_id or None,
         "Iops": disk.iops,
         "Throughput": disk.throughput,
     }
