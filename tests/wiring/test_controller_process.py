@@ -143,7 +143,6 @@ def test_a_leader_that_was_paused_changes_nothing_when_it_goes_on(tmp_path: Path
 
                 await wait_until_async(asked_for, "claims of the first pool", old)
                 old.signal(signal.SIGSTOP)  # in the midst of launching them
-                written = len(cluster.recorder.by(old_leader))
 
                 async def taken_over() -> bool:
                     return await holder(admin) not in ("", old_leader)
@@ -151,6 +150,7 @@ def test_a_leader_that_was_paused_changes_nothing_when_it_goes_on(tmp_path: Path
                 await wait_until_async(taken_over, "another leader", new)
                 await new.wait_line("controllers start")
                 await add_pool(admin, "after", standby=1)
+                written = len(cluster.recorder.by(old_leader))
                 old.signal(signal.SIGCONT)
                 await old.wait_line("no longer leading")
 

@@ -75,7 +75,12 @@ class LeaderElector:
     @property
     def is_leader(self) -> bool:
         """Whether one may act as leader at this very moment."""
-        return self._term_ends is not None and self._clock.monotonic() < self._term_ends
+        return self.term_left_seconds > 0
+
+    @property
+    def term_left_seconds(self) -> float:
+        """How long one may act as leader from now on, if the lease is not renewed. 0 when one does not lead."""
+        return max(0.0, self._term_ends - self._clock.monotonic()) if self._term_ends is not None else 0.0
 
     async def run(self) -> None:
         """Stand for election until cancelled. Returns when ``lead`` returns; raises what it raises."""

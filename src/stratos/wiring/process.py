@@ -1,13 +1,14 @@
 """The controllers as a process of their own, against a cluster that is there already: what `stratos controller` runs.
 
 Of several replicas one leads, and only it changes anything: each write to the API and each call to the cloud asks first
-whether the term still runs (`kube.fenced`, `providers.contract.fenced`). A leader that was paused and goes on later
+how long the term still runs (`kube.fenced`, `providers.contract.fenced`). A leader that was paused and goes on later
 finds every door shut, until it has been elected anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import socket
 from collections.abc import Awaitable, Callable, Iterable
@@ -94,7 +95,7 @@ class ControllerProcess:
         self._metrics.register(self._of_this_term)
         ProcessCollector(registry=self._metrics)
         leading = Gauge("stratos_leading", "Whether this process leads: 1 or 0.", registry=self._metrics)
-        leading.set_function(lambda: float(self._leads()))
+        leading.set_function(lambda: float(self._term_left() > 0))
 
     async def run(self) -> None:
         options = self._options
@@ -138,11 +139,11 @@ class ControllerProcess:
 
     async def _lead(self, provider: Provider) -> None:
         chance = self._chance()
-        manager = Manager(Client(FencedTransport(self._transport, self._leads)), rng=chance)
+        manager = Manager(Client(FencedTransport(self._transport, self._term_left)), rng=chance)
         registry = self._of_this_term.begin()
         add_controllers(
             manager,
-            Fenced(provider, self._leads),
+            Fenced(provider, self._term_left),
             self._options.settings,
             clock=self._clock,
             ids=self._ids,
@@ -181,8 +182,8 @@ class ControllerProcess:
             rng=self._chance(),
         )
 
-    def _leads(self) -> bool:
-        return self._elector is None or self._elector.is_leader
+    def _term_left(self) -> float:
+        return math.inf if self._elector is None else self._elector.term_left_seconds
 
     def _unready(self) -> str:
         """A replica that waits for its turn is ready: it could do no more, and rollouts wait for it."""
