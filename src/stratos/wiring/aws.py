@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def aws_provider(
-    region: str, cluster: ClusterAccess, *, clock: Clock, endpoint_url: str | None = None
+    region: str,
+    cluster: ClusterAccess,
+    *,
+    clock: Clock,
+    interruption_queue: str = "",
+    endpoint_url: str | None = None,
 ) -> AsyncIterator[AWSProvider]:
     """The provider of a region, for the machines of one cluster.
 
@@ -34,6 +39,6 @@ async def aws_provider(
         raise NotReady("the official SDK of AWS is not installed", hint="pip install 'stratos-compute[aws]'") from error
     clients = AwsClients(region=region, endpoint_url=endpoint_url)
     try:
-        yield AWSProvider(clients, catalog, cluster, clock=clock)
+        yield AWSProvider(clients, catalog, cluster, clock=clock, interruption_queue=interruption_queue)
     finally:
         clients.close()

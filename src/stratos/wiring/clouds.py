@@ -31,6 +31,7 @@ class CloudChoice:
     name: str
     region: str
     cluster: ClusterWords
+    interruption_queue: str = ""  # where aws's notices are; empty: nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ async def _aws(choice: CloudChoice, client: Client, access: ClusterAccess, clock
     if not choice.region:
         raise Invalid("no region was named", hint="--region us-east-1, or AWS_REGION=us-east-1 in the environment")
     cluster = await find_cluster_access(choice.cluster, client, access, os.environ)
-    async with aws_provider(choice.region, cluster, clock=clock) as provider:
+    queue = choice.interruption_queue
+    async with aws_provider(choice.region, cluster, clock=clock, interruption_queue=queue) as provider:
         yield Cloud(provider)
 
 

@@ -56,6 +56,13 @@ def controller(
     cluster_cidr: Annotated[
         str, typer.Option(envvar=_env("CLUSTER_CIDR"), help="The network of services. Default: found by one of them.")
     ] = "",
+    interruption_queue: Annotated[
+        str,
+        typer.Option(
+            envvar=_env("INTERRUPTION_QUEUE"),
+            help="The SQS queue that EventBridge tells of spot interruptions. Its name has the cluster's name in it.",
+        ),
+    ] = "",
     sync_period: Annotated[
         str,
         typer.Option(
@@ -168,6 +175,7 @@ def controller(
             cluster=ClusterWords(cluster_name, cluster_endpoint, cluster_ca, cluster_cidr),
             cloud_provider=cloud_provider,
             region=region,
+            interruption_queue=interruption_queue,
             sync_period=sync_period,
             graceful_shutdown_timeout=graceful_shutdown_timeout,
             metrics_bind_address=metrics_bind_address,

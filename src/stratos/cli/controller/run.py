@@ -56,6 +56,7 @@ class RunOptions:
     cluster: ClusterWords
     cloud_provider: str
     region: str
+    interruption_queue: str
     sync_period: str
     graceful_shutdown_timeout: str
     metrics_bind_address: str
@@ -79,7 +80,7 @@ def run_controller(options: RunOptions) -> None:
     _one_of("--log-level", level, _LOG_LEVELS)
     _one_of("--log-format", format_, tuple(_LOG_FORMATS))
     configure(sys.stderr, clock=SystemClock(), json_lines=_LOG_FORMATS[format_], level=level)
-    cloud = CloudChoice(options.cloud_provider, options.region, options.cluster)
+    cloud = CloudChoice(options.cloud_provider, options.region, options.cluster, options.interruption_queue)
     asyncio.run(_run(access, cloud, process, grace_seconds))
 
 

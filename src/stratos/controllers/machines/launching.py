@@ -116,7 +116,7 @@ def launch_request(
     )
     if spec.template and spec.zone:
         return _in_its_zone(request, claim)
-    if claim.is_spot:
+    if claim.is_spot and spec.pool:
         request = replace(request, max_price_usd_per_hour=_least(request.max_price_usd_per_hour, on_demand_price))
     wanted_first = sorted(request.subnets, key=lambda subnet: subnet.zone != spec.zone)
     return replace(request, subnets=tuple(wanted_first)) if spec.zone else request

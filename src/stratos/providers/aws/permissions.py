@@ -44,6 +44,7 @@ _NEEDED_BY_A_LAUNCH = (
     *_ec2("subnet", "security-group", "launch-template", "spot-instances-request"),
 )
 _TEMPLATES = _ec2("launch-template")
+_QUEUES = ("arn:{partition}:sqs:*:*:*{cluster}*",)  # a queue is known by having the cluster's name in its own
 _PROFILES = ("arn:{partition}:iam::*:instance-profile/stratos-{cluster}-*",)
 _ROLES = ("arn:{partition}:iam::*:role/*",)
 
@@ -104,6 +105,10 @@ ACTIONS: Mapping[tuple[str, str], tuple[Permission, ...]] = {
     ),
     ("iam", "remove_role_from_instance_profile"): (Permission("iam:RemoveRoleFromInstanceProfile", _PROFILES),),
     ("iam", "delete_instance_profile"): (Permission("iam:DeleteInstanceProfile", _PROFILES),),
+    # Interruption notices
+    ("sqs", "get_queue_url"): (Permission("sqs:GetQueueUrl", _QUEUES),),
+    ("sqs", "receive_message"): (Permission("sqs:ReceiveMessage", _QUEUES),),
+    ("sqs", "delete_message_batch"): (Permission("sqs:DeleteMessage", _QUEUES),),
     # Launch templates
     ("ec2", "create_launch_template"): (Permission("ec2:CreateLaunchTemplate", _TEMPLATES, _TO_BE_OURS),),
     ("ec2", "describe_launch_templates"): (Permission("ec2:DescribeLaunchTemplates"),),

@@ -11,6 +11,7 @@ from stratos.catalog.catalog import Catalog
 from stratos.providers.aws.clients import AwsClients
 from stratos.providers.aws.cluster_access import ClusterAccess
 from stratos.providers.aws.instances import Instance, Instances
+from stratos.providers.aws.interruptions import InterruptionQueue
 from stratos.providers.aws.launching import Launching
 from stratos.providers.aws.node_class import release_node_class, resolve_node_class
 from stratos.providers.aws.starting import start
@@ -35,11 +36,21 @@ class AWSProvider:
 
     name = "aws"
 
-    def __init__(self, clients: AwsClients, catalog: Catalog, cluster: ClusterAccess, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        clients: AwsClients,
+        catalog: Catalog,
+        cluster: ClusterAccess,
+        *,
+        clock: Clock,
+        interruption_queue: str = "",
+    ) -> None:
+        """``interruption_queue`` is the name of the queue with EventBridge's events. Empty: there is none."""
         self.catalog = catalog
         self._clients = clients
         self._cluster = cluster
         self._instances = Instances(clients, catalog)
+        self._queue = InterruptionQueue(clients, interruption_queue)
         self._templates = LaunchTemplates(clients, clock=clock, cluster_name=cluster.name)
         self._launching = Launching(
             clients, self._instances, self._templates, catalog=catalog, cluster=cluster, clock=clock
@@ -81,7 +92,7 @@ class AWSProvider:
         )
 
     def interruptions(self) -> AsyncIterator[Interruption]:
-        raise NotImplementedError
+        return self._queue.notices()
 
     async def resolve(self, node_class: KubeObject, *, arch: str = "", gpu: str = "") -> ResolvedNodeClass:
         return await resolve_node_class(
