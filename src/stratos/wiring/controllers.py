@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from stratos.base.clock import Clock
@@ -18,6 +19,7 @@ from stratos.controllers.pools import pool_controller
 from stratos.controllers.pools.look import Lookout as PoolLookout
 from stratos.controllers.provisioning import ProvisioningSettings, provisioning_controller
 from stratos.controllers.provisioning.look import Lookout as ProvisioningLookout
+from stratos.controllers.tracing import PodTracer
 from stratos.kube.controller import Manager
 from stratos.kube.recorder import EventRecorder
 from stratos.providers.contract import Provider
@@ -45,8 +47,12 @@ def add_controllers(
     ids: IdSource,
     rng: random.Random,
     registry: CollectorRegistry,
+    traces: TracerProvider | None = None,
 ) -> None:
-    """Make all controllers and add them to ``manager``; they share its caches and one rate-limited ``provider``."""
+    """Make all controllers and add them to ``manager``; they share its caches and one rate-limited ``provider``.
+
+    The way of pods that wait for machines is traced if there is somewhere for ``traces`` to go.
+    """
     metrics = ControllerMetrics(registry)
     recorder = EventRecorder(manager.client, "stratos", clock=clock, ids=ids)
     limited = RateLimited(
@@ -128,3 +134,5 @@ def add_controllers(
             interval_seconds=settings.survey_seconds,
         )
     )
+    if traces is not None:
+        PodTracer(manager, traces)

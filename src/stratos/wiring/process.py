@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 
+from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
 
 from stratos.apis.crds import CUSTOM_KINDS
@@ -36,6 +37,7 @@ from stratos.wiring.admission import AdmissionReplica
 from stratos.wiring.clouds import Cloud
 from stratos.wiring.controllers import ControllerSettings, add_controllers
 from stratos.wiring.probes import listen, serving_metrics, serving_probes
+from stratos.wiring.tracing import tracing
 
 LEASE_NAME = "stratos-controller"
 
@@ -90,6 +92,7 @@ class ControllerProcess:
         self._rng = rng
         self._elector: LeaderElector | None = None
         self._manager: Manager | None = None
+        self._traces: TracerProvider | None = None
         self._metrics = CollectorRegistry()
         self._of_this_term = PresentLife()
         self._metrics.register(self._of_this_term)
@@ -102,6 +105,7 @@ class ControllerProcess:
         client = Client(self._transport)
         await _check_installed(client)
         async with AsyncExitStack() as stack:
+            self._traces = stack.enter_context(tracing("stratos-controller"))
             await stack.enter_async_context(serving_metrics(options.metrics_address, self._metrics))
             await stack.enter_async_context(serving_probes(options.probe_address, self._unready))
             cloud = await stack.enter_async_context(self._open_cloud(client))
@@ -149,6 +153,7 @@ class ControllerProcess:
             ids=self._ids,
             rng=chance,
             registry=registry,
+            traces=self._traces,
         )
         if self._options.webhook is not None:
             recorder = EventRecorder(manager.client, "stratos-webhook", clock=self._clock, ids=self._ids)
