@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from stratos.apis.labels import MANAGED_BY, TAG_CLUSTER, TAG_MANAGED_BY
+from stratos.base.clock import Clock
 from stratos.catalog.catalog import load_catalog
 from stratos.providers.aws.clients import AwsClients
 from stratos.providers.aws.cluster_access import ClusterAccess
@@ -14,10 +16,19 @@ from stratos.testing.aws import LoopbackAws
 from stratos.wiring.clock import SystemClock
 
 
-def a_provider(aws: LoopbackAws) -> AWSProvider:
-    clients = AwsClients(region=aws.region, endpoint_url=aws.endpoint_url)
+def a_clients(aws: LoopbackAws) -> AwsClients:
+    """One for all that ask it in a test run: it is what takes the SDK longest to make."""
+    return _clients(aws.region, aws.endpoint_url)
+
+
+@cache
+def _clients(region: str, endpoint_url: str) -> AwsClients:
+    return AwsClients(region=region, endpoint_url=endpoint_url)
+
+
+def a_provider(aws: LoopbackAws, clock: Clock | None = None) -> AWSProvider:
     access = ClusterAccess(aws.account.cluster_name, "https://api.example", "Y2E=", "172.20.0.0/16", "1.33")
-    return AWSProvider(clients, load_catalog("aws", aws.region), access, clock=SystemClock())
+    return AWSProvider(a_clients(aws), load_catalog("aws", aws.region), access, clock=clock or SystemClock())
 
 
 def a_class(aws: LoopbackAws, **fields: Any) -> ResolvedNodeClass:

@@ -94,7 +94,7 @@ class Launching:
                         return await self._ask_fleet(request, places, description, script, settings.allocation_strategy)
                     return await self._run(request, places, description, script)
             except InsufficientCapacity as error:
-                refused = error
+                refused = refused or error
             tried += (place.offering(request.capacity_type) for place in places)
         raise OutOfStock(
             f"no {request.capacity_type} machine to be had among {len(tried)} offerings"

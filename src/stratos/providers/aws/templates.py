@@ -40,10 +40,12 @@ class LaunchTemplates:
         """The name of a template with this content; it is made if this process has not seen it yet."""
         name = self._name(content)
         async with self._making:
-            if name not in self._used_at:
+            is_new = name not in self._used_at
+            if is_new:
                 await self._make(name, content)
-                await self.clean_up()
             self._used_at[name] = self._clock.now()
+            if is_new:
+                await self.clean_up()
         return name
 
     def forget(self, content: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from stratos.base.clock import Clock
 from stratos.base.errors import StratosError, Unavailable
+from stratos.providers.aws.errors import AskedBefore
 from stratos.providers.aws.requests import Round
 
 _SEEN_WITHIN = timedelta(seconds=60)  # by then EC2 shows a new machine, whatever its weather
@@ -48,8 +49,8 @@ class Tries:
         tried.unanswered = round_
         try:
             yield
-        except Unavailable:
-            raise
+        except (Unavailable, AskedBefore):
+            raise  # there may be a machine
         except StratosError:
             self._refused(tried)
             raise
