@@ -41,7 +41,7 @@ def a_pod_file(folder: Path) -> Path:
         ("list.yaml", b"- a\n- b\n", "not a Kubernetes object but a list"),
         ("main.tf", b'resource "castai_node_template" "x" {\n}\n', "stratos convert"),
         ("logo.png", b"\x89PNG\r\n\x1a\n", "logo.png is not text"),
-        ("empty.yaml", b"", "there are no pods to estimate in"),
+        ("empty.yaml", b"", "holds no manifests"),
         ("chart.yaml", b"metadata:\n  name: {{ .Values.name }}\n{{- if .x }}\n", "helm template"),
         ("large.yaml", b"a" * FIFTY_MB, "larger than 10 MiB"),
     ],

@@ -4,8 +4,10 @@ import io
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from stratos.base.errors import Invalid, NotFound
+from stratos.cli.main import app
 from stratos.cli.manifests import read_manifests
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +66,31 @@ def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "picture.yaml").write_bytes(b"\x89PNG\xff")
     with pytest.raises(Invalid, match="not text"):
         read_manifests([tmp_path])
+
+
+@pytest.mark.parametrize("text", ["", "# later\n", "---\n---\n", "apiVersion: v1\nkind: List\nitems: []\n"])
+def test_a_file_without_an_object_is_named_whoever_reads_it(tmp_path: Path, text: str) -> None:
+    """A plan for nothing would look like one that changes nothing, and `helm template` of nothing is a slip."""
+    empty = tmp_path / "empty.yaml"
+    empty.write_text(text)
+    with pytest.raises(Invalid, match=r"empty\.yaml holds no manifests"):
+        read_manifests([empty])
+
+    (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n")
+    assert [manifest.title for manifest in read_manifests([tmp_path])] == ["pod/a"]
+
+
+@pytest.mark.parametrize("command", [["plan"], ["estimate"]])
+def test_commands_refuse_a_file_without_an_object(tmp_path: Path, command: list[str]) -> None:
+    """And nothing is asked of a cluster for it."""
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("# nothing yet\n")
+
+    result = CliRunner().invoke(app, [*command, "-f", str(empty)])
+
+    assert isinstance(result.exception, Invalid)
+    assert result.exception.message == f"{empty} holds no manifests"
+    assert result.exception.hint
 
 
 def test_standard_input_is_a_file_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:

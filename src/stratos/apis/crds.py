@@ -84,6 +84,7 @@ CUSTOM_KINDS: tuple[CustomKind, ...] = (
             PrinterColumn("Wanted", ".spec.wanted"),
             PrinterColumn("State", ".status.state"),
             PrinterColumn("Type", ".status.instanceType"),
+            PrinterColumn("Terms", ".spec.capacityType"),
             PrinterColumn("Zone", ".status.zone"),
             PrinterColumn("Node", ".status.nodeName"),
             PrinterColumn("$/h", ".status.priceUSDPerHour", "number"),

@@ -7,9 +7,7 @@ on, and there is only one sensible way to complete them.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,11 @@ import yaml
 from stratos.base.errors import Invalid, NotFound
 from stratos.base.manifest_yaml import load_all_yaml
 from stratos.base.quantity import MEBIBYTE
+from stratos.cli.reading import STANDARD_INPUT, name_of, read_text
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _LARGEST_BYTES = 10 * MEBIBYTE  # thousands of objects; a larger file is hardly one that somebody meant to hand over
-_STANDARD_INPUT = Path("-")
+_HINT = "give -f files of YAML or JSON in UTF-8, or folders of them; split files that are too large"
 _RENDER_FIRST = "it looks like a template; render it first, as `helm template` does"
 _CONVERT_FIRST = "node templates written in Terraform become manifests by `stratos convert -f FILE`"
 _NEED_SELECTORS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"})
@@ -46,11 +45,19 @@ def read_manifests(paths: Sequence[Path]) -> tuple[Manifest, ...]:
     """Every object in the files, in order; ``-`` is standard input. Raises `NotFound` for a missing path and `Invalid`
     naming file and place.
     """
-    return tuple(manifest for path in paths for file in _files(path) for manifest in _read(file))
+    return tuple(manifest for path in paths for manifest in _read_all(path))
+
+
+def _read_all(path: Path) -> tuple[Manifest, ...]:
+    found = tuple(manifest for file in _files(path) for manifest in _read(file))
+    if not found:
+        hint = "is it the right one? Comments and empty documents are no objects"
+        raise Invalid(f"{name_of(path)} holds no manifests", hint=hint)
+    return found
 
 
 def _files(path: Path) -> Iterable[Path]:
-    if path == _STANDARD_INPUT:
+    if path == STANDARD_INPUT:
         return (path,)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES)
@@ -63,14 +70,10 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def _read(file: Path) -> Iterable[Manifest]:
-    name = "standard input" if file == _STANDARD_INPUT else str(file)
+    name = name_of(file)
+    text = read_text(file, most_bytes=_LARGEST_BYTES, hint=_HINT)
     try:
-        text = _text(file, name)
         documents = list(load_all_yaml(text))
-    except UnicodeDecodeError as error:
-        raise Invalid(
-            f"{name} is not text: byte {error.start} is not UTF-8", hint="manifests are YAML or JSON, written in UTF-8"
-        ) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -83,21 +86,6 @@ def _read(file: Path) -> Iterable[Manifest]:
         for item, obj in _objects(document):
             place = f"{source}{item}"
             yield _complete(_checked(obj, place), place)
-
-
-def _text(file: Path, name: str) -> str:
-    """Never more of it than would be read to the end."""
-    try:
-        with nullcontext(sys.stdin.buffer) if file == _STANDARD_INPUT else file.open("rb") as stream:
-            content = stream.read(_LARGEST_BYTES + 1)
-    except OSError as error:
-        raise Invalid(f"{name} cannot be read: {error.strerror}") from error
-    if len(content) > _LARGEST_BYTES:
-        raise Invalid(
-            f"{name} is larger than {_LARGEST_BYTES // MEBIBYTE} MiB",
-            hint="split it; is it a manifest at all? One Kubernetes object is never larger than 1.5 MiB",
-        )
-    return content.decode("utf-8")
 
 
 def _objects(document: object) -> Iterable[tuple[str, object]]:

@@ -24,10 +24,12 @@ from stratos.base.errors import Invalid
 from stratos.base.quantity import GIBIBYTE, MEBIBYTE, parse_quantity
 from stratos.catalog.instance_type import CapacityType
 from stratos.cli.bench.sets import BenchSet, candidate
+from stratos.cli.reading import read_bytes
 from stratos.planning.packing.problem import Candidate
 
 MOST_BYTES = 200 * MEBIBYTE
 ANYWHERE = "zone-a"
+_FORM = "`stratos bench packing --help` shows the form of both files, which are JSON"
 
 Cores = float | str  # a number of cores, or a quantity such as 250m
 
@@ -95,13 +97,9 @@ _T = TypeVar("_T")
 
 def _read(file: Path, shape: type[_T]) -> _T:
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise Invalid(f"{file} is larger than {MOST_BYTES // MEBIBYTE} MiB", hint="split it; is it the right file?")
-        return msgspec.json.decode(file.read_bytes(), type=shape)
-    except OSError as error:
-        raise Invalid(f"{file} cannot be read: {error.strerror}", hint="name a JSON file that is there") from error
+        return msgspec.json.decode(read_bytes(file, most_bytes=MOST_BYTES, hint=_FORM), type=shape)
     except msgspec.DecodeError as error:
-        raise Invalid(f"{file}: {error}", hint="`stratos bench packing --help` shows the form of both files") from error
+        raise Invalid(f"{file}: {error}", hint=_FORM) from error
 
 
 def _refuse_doubles(file: Path, names: list[str]) -> None:

@@ -17,8 +17,9 @@ from stratos.base.errors import Invalid, NotFound
 from stratos.base.quantity import MEBIBYTE
 from stratos.cli.convert.foreign import ForeignTemplate, node_template
 from stratos.cli.convert.terraform import templates_in_hcl, templates_in_terraform_json
+from stratos.cli.reading import read_text
 
-_ENDINGS = "Terraform's files end in .tf or .tf.json, answers of an API in .json"
+_ENDINGS = "give -f files of Terraform, which end in .tf or .tf.json, or answers of an API, in .json"
 _LARGEST_BYTES = 10 * MEBIBYTE
 
 
@@ -50,16 +51,7 @@ def _node_class_ref(text: str) -> NodeClassRef:
 
 
 def _templates_in(file: Path) -> Iterator[ForeignTemplate]:
-    try:
-        if file.stat().st_size > _LARGEST_BYTES:
-            raise Invalid(f"{file} is larger than {_LARGEST_BYTES // MEBIBYTE} MiB", hint="is it the right file?")
-        text = file.read_text()
-    except FileNotFoundError as error:
-        raise NotFound(f"there is no {file}", hint="give -f a .tf, .tf.json or .json file") from error
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{file} is not text: byte {error.start} is not UTF-8", hint=_ENDINGS) from error
-    except OSError as error:
-        raise Invalid(f"{file} cannot be read: {error.strerror}", hint="give -f a file that you may read") from error
+    text = read_text(file, most_bytes=_LARGEST_BYTES, hint=_ENDINGS)
     if file.suffix == ".tf":
         return templates_in_hcl(text, str(file))
     try:
