@@ -33,6 +33,7 @@ class AwsAccount:
     security_groups: Mapping[str, str]  # by name
     images: Mapping[str, str]  # by name
     image_dates: Mapping[str, datetime]  # by id
+    image_architectures: Mapping[str, str]  # by id
     parameters: Mapping[str, str]  # of SSM, that AWS publishes
     queue_name: str
     queue_url: str  # as moto calls it; clients ask for theirs by its name
@@ -53,7 +54,7 @@ async def furnish(moto: Moto, cluster_name: str) -> AwsAccount:
         group = {"GroupName": name, "GroupDescription": name, "VpcId": vpc}
         made = await moto.ec2("CreateSecurityGroup", {**group, **_tagged("security-group", discovery)})
         groups[name] = xml.text(made, "groupId")
-    images, dates, parameters = await _images(moto)
+    images, dates, architectures, parameters = await _images(moto)
     await moto.iam("CreateRole", {"RoleName": ROLE, "AssumeRolePolicyDocument": _TRUST})
     await moto.iam("CreateInstanceProfile", {"InstanceProfileName": INSTANCE_PROFILE})
     await moto.iam("AddRoleToInstanceProfile", {"InstanceProfileName": INSTANCE_PROFILE, "RoleName": ROLE})
@@ -77,15 +78,16 @@ async def furnish(moto: Moto, cluster_name: str) -> AwsAccount:
         security_groups=groups,
         images=images,
         image_dates=dates,
+        image_architectures=architectures,
         parameters=parameters,
         queue_name=queue,
         queue_url=made_queue["QueueUrl"],
     )
 
 
-async def _images(moto: Moto) -> tuple[dict[str, str], dict[str, datetime], dict[str, str]]:
+async def _images(moto: Moto) -> tuple[dict[str, str], dict[str, datetime], dict[str, str], dict[str, str]]:
     """Two releases of each kind, so that there is a newest to choose, and the parameters that name the recommended."""
-    images, dates, parameters = {}, {}, {}
+    images, dates, architectures, parameters = {}, {}, {}, {}
     for released in _RELEASES:
         stamp = f"{released:%Y%m%d}"
         for arch in ("x86_64", "arm64"):
@@ -111,8 +113,9 @@ async def _images(moto: Moto) -> tuple[dict[str, str], dict[str, datetime], dict
             for name, parameter in kinds.items():
                 wish = {"Name": name, "Architecture": arch, "RootDeviceName": "/dev/xvda", "VirtualizationType": "hvm"}
                 image = xml.text(await moto.ec2("RegisterImage", wish), "imageId")
-                images[name], dates[image], parameters[parameter] = image, released, image
-    return images, dates, parameters
+                images[name], dates[image], architectures[image] = image, released, arch
+                parameters[parameter] = image
+    return images, dates, architectures, parameters
 
 
 def _tagged(kind: str, tags: Mapping[str, str]) -> dict[str, str]:

@@ -37,7 +37,8 @@ _CODES = {
     MachineState.STOPPING: 64,
     MachineState.STOPPED: 80,
 }
-_OWN_FILTERS = {"client-token", "instance-state-name", "instance-lifecycle"}  # moto knows them not, or not the truth
+# moto knows them not, or not the truth
+_OWN_FILTERS = {"client-token", "instance-state-name", "instance-lifecycle", "architecture"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Ec2:
     def __init__(self, moto: Moto, instances: Instances, catalog: Catalog, faults: AwsFaults, clock: Clock) -> None:
         self.launches: Counter[str] = Counter()  # instances by client token
         self.image_dates: dict[str, datetime] = {}  # moto believes that all images were made just now
+        self.image_architectures: dict[str, str] = {}  # … and forgets what they are for
         self._moto = moto
         self._faults = faults
         self._instances = instances
@@ -272,14 +274,19 @@ class Ec2:
         xml.put(item, "stateReason", {"code": code, "message": f"{code}: {message}"} if code else {})
 
     async def _describe_images(self, call: AwsCall, forward: Forward) -> tuple[int, bytes]:
-        status, body = await forward(call.parameters)
+        form, own = _without_own_filters(call.parameters)
+        status, body = await forward(form)
         if status >= 300:
             return status, body
         root = xml.parse(body)
-        for item in xml.items(root, "imagesSet"):
-            made_at = self.image_dates.get(xml.text(item, "imageId"))
-            if made_at:
-                xml.put(item, "creationDate", _time(made_at))
+        images = xml.child(root, "imagesSet")
+        for item in list(xml.items(root, "imagesSet")):
+            image = xml.text(item, "imageId")
+            if image in self.image_dates:
+                xml.put(item, "creationDate", _time(self.image_dates[image]))
+                xml.put(item, "architecture", self.image_architectures[image])
+            if images is not None and not all(_answer_to(name, item) in values for name, values in own.items()):
+                images.remove(item)
         return 200, xml.render(root)
 
 
@@ -308,6 +315,8 @@ def _answer_to(name: str, item: Element) -> str:
     match name:
         case "client-token":
             return xml.text(item, "clientToken")
+        case "architecture":
+            return xml.text(item, "architecture")
         case "instance-state-name":
             return xml.text(item, "instanceState", "name")
         case _:

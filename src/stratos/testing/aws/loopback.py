@@ -52,6 +52,7 @@ class LoopbackAws:
         self.instances = Instances(self.faults, clock, software=self._run_host, changed=self._changed)
         self.ec2 = Ec2(moto, self.instances, catalog, self.faults, clock)
         self.ec2.image_dates |= account.image_dates
+        self.ec2.image_architectures |= account.image_architectures
         self.notices = Notices(moto, account.queue_url, clock)
         self._moto = moto
         self._hosts = Hosts(moto, catalog, software)
