@@ -92,6 +92,7 @@ def generate(
 def deepen(
     shelf: Shelf,
     knapsacks: Knapsacks,
+    tables: Tables,
     generated: Generated,
     waiting: Counts,
     stock: NDArray[np.int64],
@@ -105,9 +106,6 @@ def deepen(
     be of no worth.
     """
     effort, price = knapsacks.effort, shelf.demand.price_usd_per_hour
-    machines = np.zeros(len(price))
-    np.add.at(machines, *_in_use(generated))
-    tables = Tables(shelf, effort, waiting, machines)
     relaxed = Master(shelf, waiting, stock)
     relaxed.add(generated.master.patterns)
     solution = generated.solution
@@ -132,12 +130,6 @@ def deepen(
         solution = better
     real = generated.master.solve()
     return Generated(generated.master, generated.solution if real is None else real, best, bound)
-
-
-def _in_use(generated: Generated) -> tuple[list[int], NDArray[np.float64]]:
-    """The kinds of the patterns that the solution is made of, and how many of each."""
-    amounts = generated.solution.amounts
-    return [pattern.kind for pattern in generated.master.patterns[: len(amounts)]], amounts
 
 
 def _stalls(costs: list[float]) -> bool:

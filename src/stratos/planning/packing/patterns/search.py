@@ -12,6 +12,7 @@ from stratos.planning.packing.patterns.master import Master, WholeSolution
 from stratos.planning.packing.patterns.repair import repair
 from stratos.planning.packing.patterns.rounding import round_to_machines
 from stratos.planning.packing.patterns.shelf import Pattern, Shelf
+from stratos.planning.packing.patterns.tables import Tables
 
 GOOD_ENOUGH = 0.003  # a gap below which further work is not worth anybody's time
 MOST_ROUNDS = 60
@@ -20,13 +21,9 @@ ROUNDS_BEFORE_TABLES = 1
 LEFT_AFTER_TABLES = 0.3  # of the effort: rounding again must still be possible
 SETTLED_AT_ONCE = (0.5, 0.3, 0.4, 0.6)  # where one way to round ends badly, another may not
 LEFT_UNUSED = 0.15  # of the effort: too little to round once more
+FEW_PODS_A_MACHINE = 6.0  # then the fast fillings and their bound are far off; sharp tables are not
 FEW_CLASSES = 150
-FEW_PODS_A_MACHINE = 3.0  # then the fast fillings and their bound are far off, and tables are not …
-FEW_PODS_OF_FEW_CLASSES = 6.0  # … nor where they are made in no time
-FEW_MACHINES, FEW_CLASSES = (
-    12,
-    150,
-)  # then one machine more or less is far from the fractional mix: let the integer program choose …
+FEW_MACHINES = 12  # then one machine more or less is far from the fractional mix: let the integer program choose …
 MOST_NODES = 1  # the root: there it finds nearly all it ever finds
 TURNS = 20  # … among what many ways of filling machines come to
 
@@ -62,9 +59,12 @@ def _search_core(shelf: Shelf, known: list[Pattern], effort: Effort) -> tuple[li
     blend = blend_of(shelf, waiting, stock)
     if blend is None:
         return None
-    few = FEW_PODS_OF_FEW_CLASSES if len(waiting) <= FEW_CLASSES else FEW_PODS_A_MACHINE
-    few_pods_a_machine = waiting.sum() <= few * blend.machines.sum()
-    followed = None if few_pods_a_machine else follow_blend(shelf, knapsacks, waiting, stock)
+    tables = Tables(shelf, effort, waiting, blend.machines)
+    by_tables = tables.are_sharp and waiting.sum() <= FEW_PODS_A_MACHINE * blend.machines.sum()
+    is_covered = bool((sum((pattern.counts for pattern in known), 0 * waiting) >= waiting).all())
+    followed = None
+    if not by_tables or not is_covered:
+        followed = follow_blend(shelf, knapsacks, waiting, stock)
     generated = generate(
         shelf,
         knapsacks,
@@ -72,16 +72,17 @@ def _search_core(shelf: Shelf, known: list[Pattern], effort: Effort) -> tuple[li
         stock,
         patterns=[*known, *(followed or ())],
         values=blend.values,
-        most_rounds=ROUNDS_BEFORE_TABLES if few_pods_a_machine else MOST_ROUNDS,
+        most_rounds=ROUNDS_BEFORE_TABLES if by_tables else MOST_ROUNDS,
         good_enough=GOOD_ENOUGH,
         effort_to_leave=LEFT_FOR_ROUNDING,
     )
     if generated is None:
         return None
-    if few_pods_a_machine:
+    if by_tables:
         generated = deepen(
             shelf,
             knapsacks,
+            tables,
             generated,
             waiting,
             stock,

@@ -20,6 +20,7 @@ MOST_CELLS = 2**16
 MOST_CELLS_AND_STEPS = 2**28  # of a table and of its making: bits to remember what was taken
 MOST_RESOURCES = 3
 WORTH_A_DIMENSION = 0.5  # of a resource of all machines that the pods on them take
+SHARP = 40  # steps that a pod asks for in the mean: then they say nearly what amounts do
 MOST_TABLES = 4  # one for each set of classes that some kinds are open to
 SMALLER = 3  # how many sizes are tried for a filling that really fits
 TINY = 1e-7
@@ -57,7 +58,10 @@ class Tables:
         self._step = _steps(requests, top, cells)
         self._weight = requests // self._step
         self._room = capacity // self._step
-        self._rounded = (requests % self._step).any(axis=0).astype(np.int64)  # 1 where steps are coarser than requests
+        typical = waiting @ requests / max(1, int(waiting.sum()))
+        rounded = (requests % self._step).any(axis=0)
+        self.are_sharp = bool((~rounded | (typical >= SHARP * self._step)).all())
+        self._rounded = rounded.astype(np.int64)  # 1 where steps are coarser than requests
         in_reach = np.flatnonzero((capacity <= top).all(axis=1))
         self._groups = self._kinds_by_classes(in_reach) if scarce.size else []
 
