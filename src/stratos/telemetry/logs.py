@@ -11,11 +11,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import TextIO
 
 from stratos.base.clock import Clock
 
 ROOT = "stratos"
+FILE_BYTES_MAX = 100 * 1024 * 1024
 
 
 class Logger:
@@ -83,12 +86,24 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
-def configure(stream: TextIO, *, clock: Clock, json_lines: bool = False, level: str = "INFO") -> None:
-    """Send the lines of everything under ``stratos`` to ``stream``. Calling it again replaces the earlier choice."""
-    handler = logging.StreamHandler(stream)
+def configure(
+    stream: TextIO, *, clock: Clock, json_lines: bool = False, level: str = "INFO", file: Path | None = None
+) -> None:
+    """Send the lines of everything under ``stratos`` to ``stream``. Calling it again replaces the earlier choice.
+
+    They go to ``file``, too, for others to read: as JSON, and never more than `FILE_BYTES_MAX` with all that it kept.
+    """
+    handler: logging.Handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter(clock) if json_lines else PlainFormatter(clock))
+    handlers = [handler]
+    if file is not None:
+        keeping = RotatingFileHandler(file, maxBytes=FILE_BYTES_MAX // 2, backupCount=1, encoding="utf-8")
+        keeping.setFormatter(JsonFormatter(clock))
+        handlers.append(keeping)
     root = logging.getLogger(ROOT)
-    root.handlers[:] = [handler]
+    for replaced in root.handlers:
+        replaced.close()
+    root.handlers[:] = handlers
     root.setLevel(level.upper())
     root.propagate = False
 

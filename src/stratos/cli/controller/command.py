@@ -157,6 +157,10 @@ def controller(
         str,
         typer.Option("--log-format", "--zap-encoder", envvar=_env("LOG_FORMAT"), help="text or json."),
     ] = "text",
+    log_file: Annotated[
+        Path | None,
+        typer.Option(envvar=_env("LOG_FILE"), help="Where JSON lines go, too, for a collector beside this process."),
+    ] = None,
 ) -> None:
     """Run the Stratos controllers against a cluster, with machines of a real cloud."""
     from stratos.cli.controller.run import ElectionOptions, RunOptions, run_controller
@@ -189,5 +193,6 @@ def controller(
             cluster_gpu_limit=cluster_gpu_limit,
             log_level=log_level,
             log_format=log_format,
+            log_file=log_file,
         )
     )

@@ -70,6 +70,7 @@ class RunOptions:
     cluster_gpu_limit: int | None
     log_level: str
     log_format: str
+    log_file: Path | None
 
 
 def run_controller(options: RunOptions) -> None:
@@ -79,7 +80,10 @@ def run_controller(options: RunOptions) -> None:
     level, format_ = options.log_level.lower(), options.log_format.lower()
     _one_of("--log-level", level, _LOG_LEVELS)
     _one_of("--log-format", format_, tuple(_LOG_FORMATS))
-    configure(sys.stderr, clock=SystemClock(), json_lines=_LOG_FORMATS[format_], level=level)
+    try:
+        configure(sys.stderr, clock=SystemClock(), json_lines=_LOG_FORMATS[format_], level=level, file=options.log_file)
+    except OSError as error:
+        raise Invalid(f"--log-file: {options.log_file} cannot be written: {error.strerror}") from error
     cloud = CloudChoice(options.cloud_provider, options.region, options.cluster, options.interruption_queue)
     asyncio.run(_run(access, cloud, process, grace_seconds))
 
