@@ -35,6 +35,26 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document inst
 
 
 @app.command()
+def agent(
+    node_name: Annotated[str, typer.Option(envvar="NODE_NAME", help="The node of the host this runs on.")] = "",
+    imds: Annotated[
+        str, typer.Option(envvar="STRATOS_IMDS", help="The metadata service of the host's machine.")
+    ] = "http://169.254.169.254",
+    poll_interval: Annotated[str, typer.Option(metavar="DURATION", help="Between two questions to it.")] = "5s",
+    json_logs: Annotated[bool, typer.Option("--json-logs", help="One JSON object a line.")] = False,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Run beside the kubelet of a host: its node then says when the cloud is about to take the machine back."""
+    from stratos.cli.agent import AgentOptions, run_agent
+
+    run_agent(
+        AgentOptions(
+            node_name=node_name, imds=imds, poll_interval=poll_interval, kubeconfig=kubeconfig, json_logs=json_logs
+        )
+    )
+
+
+@app.command()
 def up(
     cloud: Annotated[str, typer.Option(help="Where machines come from; sim is the simulated cloud.")] = "sim",
     catalog: Annotated[
