@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from stratos.testing.aws import xml
 from stratos.testing.aws.moto import Moto
 
-KUBERNETES_VERSION = "1.33"
 ROLE = "stratos-node"
 INSTANCE_PROFILE = "stratos-node"
 
@@ -39,7 +38,7 @@ class AwsAccount:
     queue_url: str  # as moto calls it; clients ask for theirs by its name
 
 
-async def furnish(moto: Moto, cluster_name: str) -> AwsAccount:
+async def furnish(moto: Moto, cluster_name: str, kubernetes_version: str) -> AwsAccount:
     region = moto.region
     discovery = {"stratos.sh/discovery": cluster_name}
     vpc = xml.text(await moto.ec2("CreateVpc", {"CidrBlock": "10.0.0.0/16"}), "vpc", "vpcId")
@@ -54,7 +53,7 @@ async def furnish(moto: Moto, cluster_name: str) -> AwsAccount:
         group = {"GroupName": name, "GroupDescription": name, "VpcId": vpc}
         made = await moto.ec2("CreateSecurityGroup", {**group, **_tagged("security-group", discovery)})
         groups[name] = xml.text(made, "groupId")
-    images, dates, architectures, parameters = await _images(moto)
+    images, dates, architectures, parameters = await _images(moto, kubernetes_version)
     await moto.iam("CreateRole", {"RoleName": ROLE, "AssumeRolePolicyDocument": _TRUST})
     await moto.iam("CreateInstanceProfile", {"InstanceProfileName": INSTANCE_PROFILE})
     await moto.iam("AddRoleToInstanceProfile", {"InstanceProfileName": INSTANCE_PROFILE, "RoleName": ROLE})
@@ -64,7 +63,7 @@ async def furnish(moto: Moto, cluster_name: str) -> AwsAccount:
         *("eks", "POST", "/clusters"),
         {
             "name": cluster_name,
-            "version": KUBERNETES_VERSION,
+            "version": kubernetes_version,
             "roleArn": f"arn:aws:iam::123456789012:role/{ROLE}",
             "resourcesVpcConfig": {"subnetIds": list(subnets.values())},
             "kubernetesNetworkConfig": {"serviceIpv4Cidr": "172.20.0.0/16"},
@@ -85,30 +84,28 @@ async def furnish(moto: Moto, cluster_name: str) -> AwsAccount:
     )
 
 
-async def _images(moto: Moto) -> tuple[dict[str, str], dict[str, datetime], dict[str, str], dict[str, str]]:
+async def _images(
+    moto: Moto, version: str
+) -> tuple[dict[str, str], dict[str, datetime], dict[str, str], dict[str, str]]:
     """Two releases of each kind, so that there is a newest to choose, and the parameters that name the recommended."""
     images, dates, architectures, parameters = {}, {}, {}, {}
     for released in _RELEASES:
         stamp = f"{released:%Y%m%d}"
         for arch in ("x86_64", "arm64"):
             al2 = "amazon-linux-2" if arch == "x86_64" else "amazon-linux-2-arm64"
-            optimized = f"/aws/service/eks/optimized-ami/{KUBERNETES_VERSION}"
+            optimized = f"/aws/service/eks/optimized-ami/{version}"
             al2023 = f"{optimized}/amazon-linux-2023/{arch}"
-            rocket = f"/aws/service/bottlerocket/aws-k8s-{KUBERNETES_VERSION}"
+            rocket = f"/aws/service/bottlerocket/aws-k8s-{version}"
             kinds = {
-                f"amazon-eks-node-al2023-{arch}-standard-{KUBERNETES_VERSION}-v{stamp}": (
+                f"amazon-eks-node-al2023-{arch}-standard-{version}-v{stamp}": (
                     f"{al2023}/standard/recommended/image_id"
                 ),
-                f"amazon-eks-node-al2023-{arch}-nvidia-{KUBERNETES_VERSION}-v{stamp}": (
-                    f"{al2023}/nvidia/recommended/image_id"
-                ),
-                f"amazon-eks-{'node' if arch == 'x86_64' else 'arm64-node'}-{KUBERNETES_VERSION}-v{stamp}": (
+                f"amazon-eks-node-al2023-{arch}-nvidia-{version}-v{stamp}": (f"{al2023}/nvidia/recommended/image_id"),
+                f"amazon-eks-{'node' if arch == 'x86_64' else 'arm64-node'}-{version}-v{stamp}": (
                     f"{optimized}/{al2}/recommended/image_id"
                 ),
-                f"bottlerocket-aws-k8s-{KUBERNETES_VERSION}-{arch}-v{stamp}": f"{rocket}/{arch}/latest/image_id",
-                f"bottlerocket-aws-k8s-{KUBERNETES_VERSION}-nvidia-{arch}-v{stamp}": (
-                    f"{rocket}-nvidia/{arch}/latest/image_id"
-                ),
+                f"bottlerocket-aws-k8s-{version}-{arch}-v{stamp}": f"{rocket}/{arch}/latest/image_id",
+                f"bottlerocket-aws-k8s-{version}-nvidia-{arch}-v{stamp}": (f"{rocket}-nvidia/{arch}/latest/image_id"),
             }
             for name, parameter in kinds.items():
                 wish = {"Name": name, "Architecture": arch, "RootDeviceName": "/dev/xvda", "VirtualizationType": "hvm"}

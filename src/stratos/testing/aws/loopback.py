@@ -165,6 +165,7 @@ async def aws_on_loopback(
     clock: Clock,
     cluster_name: str = "my-cluster",
     region: str = "us-east-1",
+    kubernetes_version: str = "1.33",
     software: HostSoftware | None = None,
     state_changes: bool = False,
     moto_url: str | None = None,
@@ -178,7 +179,7 @@ async def aws_on_loopback(
         url = moto_url if moto_url is not None else stack.enter_context(moto_process())
         moto = Moto(url, region, await stack.enter_async_context(aiohttp.ClientSession()))
         await moto.reset()
-        account = await furnish(moto, cluster_name)
+        account = await furnish(moto, cluster_name, kubernetes_version)
         aws = LoopbackAws(moto, account, clock, software=software, state_changes=state_changes)
         app = web.Application(client_max_size=2**24)
         app.router.add_route("*", "/{path:.*}", aws.answer)
