@@ -6,6 +6,7 @@
 
 from stratos.doorman.doorman import Doorman, DoormanSettings
 from stratos.doorman.gate import Backend, RoomLimits, TurnedAway
-from stratos.doorman.proxy.server import serving
+from stratos.doorman.proxy.server import own_address, serving
+from stratos.doorman.proxy.upstream import Resolve
 
-__all__ = ["Backend", "Doorman", "DoormanSettings", "RoomLimits", "TurnedAway", "serving"]
+__all__ = ["Backend", "Doorman", "DoormanSettings", "Resolve", "RoomLimits", "TurnedAway", "own_address", "serving"]

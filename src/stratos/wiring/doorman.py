@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from stratos.base.errors import Invalid, Unavailable
 from stratos.base.ids import SeededIds
-from stratos.doorman import Doorman, DoormanSettings, serving
+from stratos.doorman import Doorman, DoormanSettings, Resolve, own_address, serving
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
 from stratos.telemetry.metrics import CONTENT_TYPE, render
@@ -36,7 +36,9 @@ class RunningDoorman:
 
 
 @asynccontextmanager
-async def running_doorman(client: Client, options: DoormanOptions) -> AsyncIterator[RunningDoorman]:
+async def running_doorman(
+    client: Client, options: DoormanOptions, *, resolve: Resolve = own_address
+) -> AsyncIterator[RunningDoorman]:
     """Run a doorman for the cluster of ``client`` for the length of the block."""
     host, port = _address(options.listen, "--listen")
     chance = random.SystemRandom()
@@ -53,7 +55,7 @@ async def running_doorman(client: Client, options: DoormanOptions) -> AsyncItera
     following = asyncio.create_task(manager.run(), name=doorman.name)
     try:
         async with (
-            serving(doorman, host=host, port=port, grace_seconds=options.grace_seconds) as bound,
+            serving(doorman, host=host, port=port, resolve=resolve, grace_seconds=options.grace_seconds) as bound,
             _watched_over(doorman, registry, options.metrics_bind_address) as metrics_port,
         ):
             yield RunningDoorman(bound, metrics_port, following)
