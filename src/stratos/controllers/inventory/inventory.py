@@ -70,10 +70,20 @@ class Inventory:
                 log.warning(
                     "machine without a claim is terminated", machine=machine.id, pool=machine.tags.get(labels.TAG_POOL)
                 )
-                await self._provider.terminate(machine.id)
-                await self._delete_node_of(machine)
-                ended.append(machine.id)
+                if await self._end(machine):
+                    ended.append(machine.id)
         return tuple(ended)
+
+    async def _end(self, machine: Machine) -> bool:
+        try:
+            await self._provider.terminate(machine.id)
+        except NotFound:
+            log.debug("machine was gone already", machine=machine.id)
+        except StratosError as error:  # one that somebody protected, say: the others are ended all the same
+            log.warning("machine without a claim could not be terminated", machine=machine.id, reason=error.message)
+            return False
+        await self._delete_node_of(machine)
+        return True
 
     async def _is_claimed(self, machine: Machine) -> bool:
         """A cache may not have heard of the claim yet: before it is denied, the server itself is asked."""

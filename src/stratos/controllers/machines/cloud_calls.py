@@ -22,6 +22,7 @@ from stratos.controllers.machines.launching import ClassBook, launch_request, tu
 from stratos.controllers.machines.ledger import Ledger
 from stratos.controllers.machines.sightings import Sightings
 from stratos.controllers.machines.workloads import Workloads
+from stratos.planning.pools.draft import UNKNOWN_GRACE
 from stratos.planning.pools.images import images_of_workloads
 from stratos.planning.pools.lifecycle import step_through
 from stratos.planning.pools.machine import wake_refused
@@ -140,7 +141,13 @@ class CloudCalls:
         self._sightings.note(claim.metadata.name, MachineState.STOPPING)
 
     def _note_end(self, claim: NodeClaim, error: StratosError) -> None:
-        """A machine that is gone may still be shutting down: until that is over, it counts as one of its pool's."""
+        """A machine that is gone may still be shutting down: until that is over, it counts as one of its pool's.
+
+        One that was launched moments ago is not gone because it is not found: the cloud does not show it yet.
+        """
+        launched_at = claim.status.launched_at
+        if isinstance(error, NotFound) and launched_at is not None and self._clock.now() < launched_at + UNKNOWN_GRACE:
+            raise NotReady(f"the machine of {claim.metadata.name} is too new to be found: {error.message}") from error
         ended = MachineState.TERMINATED if isinstance(error, NotFound) else MachineState.SHUTTING_DOWN
         self._sightings.note(claim.metadata.name, ended)
 
@@ -148,7 +155,7 @@ class CloudCalls:
         try:
             await self._provider.terminate(claim.status.instance_id)
         except NotFound as error:
-            self._sightings.note(claim.metadata.name, MachineState.TERMINATED)
+            self._note_end(claim, error)
             raise PlanOverturned from error
         except StratosError as error:
             await self._ledger.note(claim, ClaimCondition.ENDED, False, type(error).__name__, error.message)
