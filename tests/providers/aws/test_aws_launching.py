@@ -10,6 +10,8 @@ from datetime import timedelta
 import pytest
 
 from providers.aws.ec2_builders import a_clients, a_provider, a_request
+from stratos.apis.awsnodeclass import AWSNodeClass, AWSNodeClassSpec
+from stratos.apis.meta import ObjectMeta
 from stratos.base.clock import FixedClock
 from stratos.base.errors import Forbidden, InsufficientCapacity, QuotaExceeded, Unavailable
 from stratos.providers.aws.provider import AWSProvider
@@ -267,6 +269,22 @@ def test_templates_that_nobody_used_for_an_hour_are_cleaned_up(aws: LoopbackAws,
         await provider.launch(replace(spot_request(aws, "clean-4"), instance_profile="stratos-node"))
 
         assert len(await templates(aws)) == 2
+
+    run(story())
+
+
+def test_no_template_outlives_the_classes(aws: LoopbackAws, run: Run) -> None:
+    """Whoever takes Stratos out of an account finds nothing of it left."""
+    node_class = AWSNodeClass(metadata=ObjectMeta(name="workers"), spec=AWSNodeClassSpec())
+
+    async def story() -> None:
+        provider = a_provider(aws, FixedClock(SystemClock().now() + timedelta(minutes=1)))
+        await provider.launch(spot_request(aws, "outlived"))
+        assert await templates(aws)
+
+        await provider.release(node_class)
+
+        assert await templates(aws) == []
 
     run(story())
 

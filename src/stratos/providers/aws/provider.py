@@ -101,6 +101,7 @@ class AWSProvider:
 
     async def release(self, node_class: KubeObject) -> None:
         await release_node_class(self._clients, node_class, self._cluster.name)
+        await self._templates.delete_unused()
 
     def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:
         type_ = self.catalog.instance_type(instance_type)

@@ -2,8 +2,8 @@
 
 A fleet takes neither image nor user data, only the name of a template that has them. Templates are named by their
 content, so that launches alike share one, in this process and the next, and no two processes can quarrel about one.
-EC2 needs a template only while a fleet is being served. One that was not asked for in an hour goes, when another is
-made or a node class is let go; should it be wanted again, it is made again.
+EC2 needs a template only while a fleet is being served. When one is made, those go that were not used for an hour, and
+when a node class is let go, all do; what is wanted after that is made again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class LaunchTemplates:
                 await self._make(name, content)
             self._used_at[name] = self._clock.now()
             if is_new:
-                await self.clean_up()
+                await self.delete_unused(_UNUSED_FOR)
         return name
 
     def forget(self, content: Mapping[str, Any]) -> None:
@@ -56,9 +56,9 @@ class LaunchTemplates:
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
         return f"stratos/{self._cluster_name}/{digest}"
 
-    async def clean_up(self) -> None:
-        """Delete what was not used in a while. That it fails is no reason to do without a machine."""
-        before = self._clock.now() - _UNUSED_FOR
+    async def delete_unused(self, unused_for: timedelta = timedelta()) -> None:
+        """Those that were neither made nor used for so long. That it fails is no reason to do without a machine."""
+        before = self._clock.now() - unused_for
         try:
             templates = await self._clients.pages(
                 "ec2",
