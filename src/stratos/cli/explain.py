@@ -82,6 +82,7 @@ async def explain(client: Client, clock: Clock, kind: str, name: str, namespace:
             waiting=tuple(lookout.waiting()),
             budgets=tuple([budget async for budget in client.list_all(POD_DISRUPTION_BUDGET)]),
             world=view.templates.look(),
+            compile_pod=lookout.compile_pod,
         )
         match kind:
             case "pod":

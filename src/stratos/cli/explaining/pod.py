@@ -30,7 +30,6 @@ from stratos.cli.explaining.template import (
 )
 from stratos.planning.estimating.choice import Choice
 from stratos.planning.pools.matching import why_not
-from stratos.planning.scheduling.requirements import requirements_of
 from stratos.snapshot.pool import PoolMachine, PoolSnapshot
 
 WARM = "warm"  # a standby machine was started for it
@@ -139,7 +138,7 @@ def _rejected(scene: Scene, pod: Pod, claim: NodeClaim, choice: Choice | None) -
     then = decision.rejected if decision is not None and pod.metadata.key in decision.pods else ()
     if choice is not None:
         return not_chosen_lines(choice)
-    asks = requirements_of(pod)
+    asks = scene.compile_pod(pod)
     now = tuple(
         f"pool {offer.pool}: "
         + (why_not(asks, offer) or f"would do too; one acts for a pod, and that was {owner_words(claim)}")
@@ -190,7 +189,7 @@ def _tell_waiting(scene: Scene, pod: Pod, events: Sequence[Event]) -> Story:
 
 def _tell_unschedulable(scene: Scene, pod: Pod, events: Sequence[Event], age: str) -> Story:
     key = pod.metadata.key
-    asks = requirements_of(pod)
+    asks = scene.compile_pod(pod)
     verdict = scene.choice.choose(key, asks)
     promised = scene.machine_promised_to(key)
     look = scene.look(verdict.pool) if verdict.pool else None

@@ -12,7 +12,6 @@ from stratos.cli.explaining.story import Story, Value, count
 from stratos.cli.pool_facts import PoolFacts, pool_facts
 from stratos.planning.pools.pool import plan_pool
 from stratos.planning.pools.scale_up import plan_scale_up
-from stratos.planning.scheduling.requirements import requirements_of
 from stratos.snapshot.pool import PoolSnapshot
 
 
@@ -27,7 +26,7 @@ def tell_pool(scene: Scene, look: PoolSnapshot, events: Sequence[Event] = ()) ->
         headline=f"nodepool {pool.metadata.name} {_readiness_words(look, facts)}",
         facts=_facts(facts),
         steps=past_of((machine.claim for machine in look.machines), events),
-        reasons=(*standing(scene, pool.status.conditions), *_left_undone(look), *mine),
+        reasons=(*standing(scene, pool.status.conditions), *_left_undone(scene, look), *mine),
         rejected=others,
         hint=_hint(scene, look),
     )
@@ -52,12 +51,12 @@ def _facts(facts: PoolFacts) -> dict[str, Value]:
     }
 
 
-def _left_undone(look: PoolSnapshot) -> tuple[str, ...]:
+def _left_undone(scene: Scene, look: PoolSnapshot) -> tuple[str, ...]:
     """What the pool would leave undone if it planned now, unless its conditions say so already."""
     if look.pool.metadata.deletion_timestamp is not None:
         return ()
     told = {condition.message for condition in look.pool.status.conditions}
-    return tuple(line for line in plan_pool(look).report if line not in told)
+    return tuple(line for line in plan_pool(look, scene.compile_pod).report if line not in told)
 
 
 def _waiting(scene: Scene, pool: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -78,7 +77,7 @@ def _waiting(scene: Scene, pool: str) -> tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def _hint(scene: Scene, look: PoolSnapshot) -> str:
-    if look.problem is not None or plan_scale_up(look, requirements_of).left_over:
+    if look.problem is not None or plan_scale_up(look, scene.compile_pod).left_over:
         return hint_for_left_waiting(look)
     for key, asks in sorted(scene.asks.items()):
         if scene.choice.choose(key, asks).pool is None:

@@ -16,6 +16,7 @@ from stratos.base.duration import human_duration
 from stratos.planning.pools.drain import belongs_to_node
 from stratos.planning.pools.matching import PoolChoice, PoolOffer
 from stratos.planning.pools.offers import offer_of
+from stratos.planning.scheduling.compiling import Compile
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
 from stratos.snapshot.pool import PoolMachine, PoolSnapshot
 from stratos.snapshot.provisioning import ProvisioningSnapshot
@@ -30,10 +31,11 @@ class Scene:
     waiting: tuple[Pod, ...] = ()
     budgets: tuple[PodDisruptionBudget, ...] = ()
     world: ProvisioningSnapshot | None = None  # as templates see it
+    compile_pod: Compile = requirements_of  # what a pod asks for, with what its volumes ask for where that is known
 
     @cached_property
     def asks(self) -> dict[str, PodRequirements]:
-        return {pod.metadata.key: requirements_of(pod) for pod in self.waiting}
+        return {pod.metadata.key: self.compile_pod(pod) for pod in self.waiting}
 
     @cached_property
     def offers(self) -> tuple[PoolOffer, ...]:

@@ -14,7 +14,9 @@ from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
 from stratos.apis.nodeclasses import NODE_CLASS_KINDS, NodeClass, class_of_pool
 from stratos.apis.nodepool import NODE_POOL, NodePool
 from stratos.apis.nodetemplate import NODE_TEMPLATE
+from stratos.apis.persistentvolume import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 from stratos.apis.pod import POD, Pod
+from stratos.apis.storageclass import STORAGE_CLASS
 from stratos.base.clock import Clock
 from stratos.base.errors import Invalid, NotFound
 from stratos.kube.cache import Cache, CacheEvent, Change
@@ -27,6 +29,7 @@ from stratos.planning.pools.offers import bare_offer_of, offer_of, pool_named_by
 from stratos.planning.provisioning.asks import PodAsks
 from stratos.planning.provisioning.serving import serving_order
 from stratos.planning.scheduling.requirements import PodRequirements, requirements_of
+from stratos.planning.scheduling.volumes import VolumeNeeds, claim_keys, needs_of_pod
 from stratos.providers.contract import CapacityType, NodeClassPart, Provider
 from stratos.snapshot.cluster import ClusterSnapshot
 from stratos.snapshot.pool import ClassProblem, LaunchShape, PoolMachine, PoolSnapshot, SpotShape
@@ -76,6 +79,9 @@ class Lookout:
         }
         self._daemon_sets = manager.cache(DAEMON_SET)
         self._namespaces = manager.cache(NAMESPACE)
+        self._volume_claims = manager.cache(PERSISTENT_VOLUME_CLAIM)
+        self._volumes = manager.cache(PERSISTENT_VOLUME)
+        self._storage_classes = manager.cache(STORAGE_CLASS)
         self._asks: dict[str, PodRequirements] = {}
         self._alike: dict[PodRequirements, PodRequirements] = {}
         self.pods.subscribe(self._forget)
@@ -153,12 +159,20 @@ class Lookout:
 
     def compile_pod(self, pod: Pod) -> PodRequirements:
         """What a pod asks for; the same pods wait in look after look, and most are like others."""
+        if claim_keys(pod):  # asks for what becomes of its volumes, too, and they change without it
+            compiled = requirements_of(pod, volumes=self._volume_needs(pod))
+            return self._alike.setdefault(compiled, compiled)
         version = f"{pod.metadata.uid}/{pod.metadata.resource_version}"
         asks = self._asks.get(version)
         if asks is None:
             compiled = requirements_of(pod)
             asks = self._asks[version] = self._alike.setdefault(compiled, compiled)
         return asks
+
+    def _volume_needs(self, pod: Pod) -> VolumeNeeds:
+        return needs_of_pod(
+            pod, claim=self._volume_claims.get, volume=self._volumes.get, storage_class=self._storage_classes.get
+        )
 
     def waiting(self) -> list[Pod]:
         """The pods that no node fits, whosever they are to serve."""
