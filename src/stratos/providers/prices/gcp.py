@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -19,7 +20,7 @@ from stratos.catalog.formulas_gcp import PART_PREFIX
 from stratos.catalog.instance_type import HOURS_PER_MONTH, CapacityType, InstanceType
 from stratos.catalog.quotes import PriceKey, Quote
 from stratos.providers.prices.gcp_account import GcpAccount
-from stratos.providers.prices.source import KnownRegion, Reading
+from stratos.providers.prices.source import KnownRegion, Reading, added_up
 from stratos.providers.prices.web import Web
 
 BILLING = "https://cloudbilling.googleapis.com"
@@ -119,7 +120,7 @@ class GcpPrices:
         quotes: list[Quote] = []
         for here in known:
             sold = {name: type_ for type_ in types if (name := type_.name) in zones.get(here.region, {})}
-            listed, unpriced = self._added_up(here, sold, parts)
+            listed, unpriced = added_up(here, sold, partial(self._quotes, here.region, parts=parts))
             quotes += listed
             if unpriced:
                 some = ", ".join(unpriced[:3])
@@ -138,26 +139,18 @@ class GcpPrices:
             query["pageToken"] = page.next_page_token
         raise Invalid("the billing catalog does not end", looked_at=(f"{_PAGES_MAX} pages",))
 
-    def _added_up(
-        self, here: KnownRegion, told: Mapping[str, InstanceType], parts: Mapping[_Part, float]
-    ) -> tuple[list[Quote], list[str]]:
-        """Quotes of what is sold in a region, by the catalog or the account; and the names of what has no price."""
+    def _quotes(
+        self, region: str, name: str, type_: InstanceType | None, *, parts: Mapping[_Part, float]
+    ) -> Iterator[Quote]:
         today = self._clock.now().date().isoformat()
-        types = {**told, **here.types}
-        quotes: list[Quote] = []
-        unpriced: list[str] = []
-        for name in sorted(here.prices.keys() | told.keys()):
-            for terms in CapacityType:
-                if name in types:
-                    price = _price(types[name], parts, here.region, terms)
-                else:
-                    price = parts.get(_Part(here.region, terms, "GPU", name.removeprefix(PART_PREFIX)))
-                if price is not None:
-                    key = PriceKey(here.region, name, terms)
-                    quotes.append(Quote(key, round(price, 6), source="gcp-billing-catalog", as_of=today))
-                elif terms is CapacityType.ON_DEMAND:
-                    unpriced.append(name)
-        return quotes, unpriced
+        for terms in CapacityType:
+            if type_ is not None:
+                price = _price(type_, parts, region, terms)
+            else:
+                price = parts.get(_Part(region, terms, "GPU", name.removeprefix(PART_PREFIX)))
+            if price is not None:
+                key = PriceKey(region, name, terms)
+                yield Quote(key, round(price, 6), source="gcp-billing-catalog", as_of=today)
 
 
 def _price(type_: InstanceType, parts: Mapping[_Part, float], region: str, terms: CapacityType) -> float | None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -18,7 +19,7 @@ from stratos.catalog.formulas_oci import GIB_PART, OCPU_PART
 from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.catalog.quotes import OF_ON_DEMAND, PriceKey, Quote
 from stratos.providers.prices.oci_account import OciAccount
-from stratos.providers.prices.source import KnownRegion, Reading
+from stratos.providers.prices.source import KnownRegion, Reading, added_up
 from stratos.providers.prices.web import Web
 
 PRICE_LIST = "https://apexapps.oracle.com"
@@ -83,7 +84,7 @@ class OciPrices:
         for here in known:
             told = await self._told(here, gaps)
             types |= told
-            listed, unpriced = self._added_up(here, told, rates)
+            listed, unpriced = added_up(here, told, partial(self._quotes, here, rates=rates))
             quotes += listed
             if unpriced:
                 some = ", ".join(unpriced[:3])
@@ -101,27 +102,18 @@ class OciPrices:
             gaps.append(f"{error}; known shapes stay as they are")
             return {}
 
-    def _added_up(
-        self, here: KnownRegion, told: Mapping[str, InstanceType], rates: Mapping[tuple[str, str], float]
-    ) -> tuple[list[Quote], list[str]]:
-        """Quotes of what is sold in a region, by the catalog or the account; and the names of what has no price."""
+    def _quotes(
+        self, here: KnownRegion, name: str, type_: InstanceType | None, *, rates: Mapping[tuple[str, str], float]
+    ) -> Iterator[Quote]:
         today = self._clock.now().date().isoformat()
-        types = {**told, **here.types}
-        quotes: list[Quote] = []
-        unpriced: list[str] = []
-        for name in sorted(here.prices.keys() | told.keys()):
-            price = _price(types[name], rates) if name in types else _part_price(name, rates)
-            if price is None:
-                unpriced.append(name)
-                continue
-            on_demand = PriceKey(here.region, name, CapacityType.ON_DEMAND)
-            quotes.append(Quote(on_demand, round(price, 6), source="oci-price-list", as_of=today))
-            if name in here.prices and here.prices[name].spot:
-                preemptible = on_demand._replace(capacity_type=CapacityType.SPOT)
-                quotes.append(
-                    Quote(preemptible, PREEMPTIBLE_SHARE, source="oci-preemptible=50%", as_of=today, unit=OF_ON_DEMAND)
-                )
-        return quotes, unpriced
+        price = _price(type_, rates) if type_ is not None else _part_price(name, rates)
+        if price is None:
+            return
+        on_demand = PriceKey(here.region, name, CapacityType.ON_DEMAND)
+        yield Quote(on_demand, round(price, 6), source="oci-price-list", as_of=today)
+        if name in here.prices and here.prices[name].spot:
+            preemptible = on_demand._replace(capacity_type=CapacityType.SPOT)
+            yield Quote(preemptible, PREEMPTIBLE_SHARE, source="oci-preemptible=50%", as_of=today, unit=OF_ON_DEMAND)
 
 
 def _part_price(name: str, rates: Mapping[tuple[str, str], float]) -> float | None:

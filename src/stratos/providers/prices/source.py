@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from stratos.catalog.instance_type import InstanceType
+from stratos.catalog.instance_type import CapacityType, InstanceType
 from stratos.catalog.quotes import Quote
 from stratos.catalog.tables import PriceRow
 
@@ -40,6 +40,25 @@ class PriceSource(Protocol):
     async def read(self, known: Sequence[KnownRegion]) -> Reading:
         """All prices of these regions. Raises `Unavailable` when a list cannot be had, `Invalid` when it is none."""
         ...
+
+
+def added_up(
+    here: KnownRegion,
+    told: Mapping[str, InstanceType],
+    quotes_of: Callable[[str, InstanceType | None], Iterable[Quote]],
+) -> tuple[list[Quote], list[str]]:
+    """Quotes of what is sold in a region, by the catalog or as an account has ``told``; and the names of what has no
+    price on demand. ``quotes_of`` adds a type up from its parts, or says what a part alone costs (None: no type).
+    """
+    types = {**told, **here.types}
+    quotes: list[Quote] = []
+    unpriced: list[str] = []
+    for name in sorted(here.prices.keys() | told.keys()):
+        found = list(quotes_of(name, types.get(name)))
+        quotes += found
+        if not any(each.key.capacity_type is CapacityType.ON_DEMAND for each in found):
+            unpriced.append(name)
+    return quotes, unpriced
 
 
 def number(text: str) -> float:
