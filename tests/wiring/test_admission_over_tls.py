@@ -16,18 +16,22 @@ from prometheus_client import CollectorRegistry
 
 from stratos.apis import labels
 from stratos.apis.event import EVENT
+from stratos.apis.meta import find_condition
 from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.apis.pod import POD, Pod
 from stratos.apis.secret import SECRET
 from stratos.apiserver.admission.webhook_call import WebhookCaller
 from stratos.apiserver.storage.memory import open_memory
+from stratos.base.errors import Forbidden
 from stratos.base.ids import SeededIds
 from stratos.catalog.catalog import load_catalog
 from stratos.controllers.webhook.certificates import renewed
+from stratos.controllers.webhook.health import ADMISSION_READY
 from stratos.controllers.webhook.keeper import SECRET_NAME, KeeperSettings, certificate_keeper
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
 from stratos.kube.recorder import EventRecorder
+from stratos.kube.transport import Response, Transport
 from stratos.providers.simulated.cloud import SimulatedCloud
 from stratos.wiring.admission import AdmissionReplica
 from stratos.wiring.api import ADMIN, EmbeddedApi
@@ -40,9 +44,25 @@ PATIENCE_SECONDS = 20.0
 CLOCK = SystemClock()  # TLS looks at the machine's own time
 
 
+class Refusing:
+    """The leader's way to the API, with writes forbidden under some paths."""
+
+    def __init__(self, transport: Transport, forbidden: list[str]) -> None:
+        self._transport = transport
+        self._forbidden = forbidden
+        self.stream = transport.stream
+        self.close = transport.close
+
+    async def request(self, method: str, path: str, **rest: Any) -> Response:
+        if method != "GET" and any(part in path for part in self._forbidden):
+            raise Forbidden(f"{method} {path}: you may not do that")
+        return await self._transport.request(method, path, **rest)
+
+
 @dataclass
 class Installation:
     client: Client
+    forbidden: list[str]
     named: int = 0
 
     async def pod(self) -> Pod:
@@ -81,7 +101,8 @@ async def installed(listener: socket.socket) -> AsyncIterator[Installation]:
     api = EmbeddedApi(open_memory(), clock=CLOCK, ids=SeededIds(chance), webhook_caller=caller)
     await api.start()
     client = api.client(ADMIN)
-    leader = Manager(client, rng=chance)
+    forbidden: list[str] = []
+    leader = Manager(Client(Refusing(api.transport(ADMIN), forbidden)), rng=chance)
     recorder = EventRecorder(client, "stratos", clock=CLOCK, ids=SeededIds(chance))
     leader.add(recorder)
     certificate_keeper(leader, recorder, clock=CLOCK, rng=chance, registry=CollectorRegistry(), settings=SETTINGS)
@@ -92,7 +113,7 @@ async def installed(listener: socket.socket) -> AsyncIterator[Installation]:
     spec = {"pods": {"labels": LUNA}, "nodeClassRef": class_ref}
     await client.create(NODE_TEMPLATE, {"metadata": {"name": "luna"}, "spec": spec})
     try:
-        yield Installation(client)
+        yield Installation(client, forbidden)
     finally:
         for task in running:
             task.cancel()
@@ -152,6 +173,30 @@ def test_an_expired_webhook_certificate_is_replaced_and_said_while_pods_pass() -
             )
 
         await eventually(told)
+
+    tell(story)
+
+
+def test_templates_say_whether_api_servers_can_ask_about_their_pods() -> None:
+    """Without the right to renew, the certificate runs out one day: that must be seen where users look."""
+
+    async def story(installation: Installation) -> None:
+        async def condition(status: str) -> bool:
+            template = await installation.client.get(NODE_TEMPLATE, "luna")
+            found = find_condition(template.status.conditions, ADMISSION_READY)
+            return found is not None and found.status == status
+
+        await eventually(lambda: condition("True"))
+        installation.forbidden.append("/secrets/")
+        await installation.replace_secret(dict.fromkeys(("tls.crt", "tls.key"), ""))
+        await eventually(lambda: condition("False"))
+        template = await installation.client.get(NODE_TEMPLATE, "luna")
+        said = find_condition(template.status.conditions, ADMISSION_READY)
+        assert said is not None
+        assert "pods pass unmodified" in said.message
+        installation.forbidden.clear()
+        await eventually(lambda: condition("True"))
+        await installation.until_admitted()
 
     tell(story)
 

@@ -22,8 +22,9 @@ from stratos.apis.webhookconfiguration import (
     WebhookConfiguration,
 )
 from stratos.base.clock import Clock
-from stratos.base.errors import NotFound
+from stratos.base.errors import Forbidden, Invalid, NotFound, StratosError
 from stratos.controllers.webhook.certificates import Certificates, Renewal, due_at, renewed
+from stratos.controllers.webhook.health import AdmissionHealth
 from stratos.controllers.webhook.registration import MUTATING_NAME, SERVICE, VALIDATING_NAME
 from stratos.kube.cache import Cache
 from stratos.kube.client import PatchType
@@ -35,6 +36,10 @@ SECRET_NAME = "stratos-webhook-certificates"
 
 _KEY = "certificates"
 _LOOK_SECONDS = 3600.0
+_HOW_TO_MEND = (
+    f"pods pass unmodified meanwhile. Let the controllers write the Secret {SECRET_NAME} and patch the webhook "
+    "configurations, as the roles of `stratos install` do"
+)
 
 log = get_logger(__name__)
 
@@ -92,6 +97,7 @@ class _Keeper:
                 (VALIDATING_WEBHOOK_CONFIGURATION, settings.prefix + VALIDATING_NAME),
             )
         ]
+        self._health = AdmissionHealth(manager, clock)
         self._expires = Gauge(
             "stratos_webhook_certificate_expiry_seconds",
             "When the certificate that the admission webhook serves with ends, in unix seconds.",
@@ -102,23 +108,41 @@ class _Keeper:
         self._secrets.subscribe(lambda _: controller.enqueue(_KEY))
         for _, _, cache in self._configurations:
             cache.subscribe(lambda _: controller.enqueue(_KEY))
+        self._health.connect(controller, _KEY)
         controller.enqueue(_KEY)
 
     async def reconcile(self, _: str) -> Requeue:
+        try:
+            certificates = await self._keep()
+        except (Forbidden, Invalid, NotFound) as error:
+            self._told_of(error)
+            await self._health.report(f"{error.message}; {_HOW_TO_MEND}")
+            raise
+        await self._health.report("")
         now = self._clock.now()
+        return Requeue(min(_LOOK_SECONDS, max(1.0, (due_at(certificates, now) - now).total_seconds())))
+
+    async def _keep(self) -> Certificates:
         secret = self._secrets.get(self._key)
-        renewal = renewed(_text(secret), self._settings.hosts, now)
+        renewal = renewed(_text(secret), self._settings.hosts, self._clock.now())
         if renewal.why:
-            secret = await self._write(secret, renewal)
+            await self._write(secret, renewal)
         certificates = renewal.certificates
         self._expires.set(certificates.expires_at.timestamp())
         for kind, name, cache in self._configurations:
             configuration = cache.get(name)
             if configuration is not None:
                 await self._make_trusted(kind, cache, configuration, certificates)
-        return Requeue(min(_LOOK_SECONDS, max(1.0, (due_at(certificates, now) - now).total_seconds())))
+        return certificates
 
-    async def _write(self, secret: Secret | None, renewal: Renewal) -> Secret:
+    def _told_of(self, error: StratosError) -> None:
+        for kind, name, cache in self._configurations:
+            configuration = cache.get(name)
+            if configuration is not None:
+                message = f"{error.message}; {_HOW_TO_MEND}"
+                self._recorder.warning(kind, configuration, "WebhookCertificateFailed", message)
+
+    async def _write(self, secret: Secret | None, renewal: Renewal) -> None:
         """Raises `Conflict` or `AlreadyExists` when somebody else wrote first: then that is looked at next."""
         data = {key: base64.b64encode(text.encode()).decode() for key, text in renewal.certificates.to_data().items()}
         if secret is None:
@@ -135,7 +159,6 @@ class _Keeper:
             self._recorder.warning(SECRET, written, "WebhookCertificateReplaced", message)
         elif secret is not None:
             self._recorder.normal(SECRET, written, "WebhookCertificateRenewed", renewal.why)
-        return written
 
     async def _make_trusted(
         self,
