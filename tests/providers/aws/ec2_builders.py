@@ -11,7 +11,7 @@ from stratos.catalog.catalog import load_catalog
 from stratos.providers.aws.clients import AwsClients
 from stratos.providers.aws.cluster_access import ClusterAccess
 from stratos.providers.aws.provider import AWSProvider
-from stratos.providers.contract import Bootstrap, LaunchRequest, ResolvedNodeClass, SecurityGroup, Subnet
+from stratos.providers.contract import Bootstrap, CapacityType, LaunchRequest, ResolvedNodeClass, SecurityGroup, Subnet
 from stratos.testing.aws import LoopbackAws
 from stratos.wiring.clock import SystemClock
 
@@ -41,11 +41,14 @@ def a_class(aws: LoopbackAws, **fields: Any) -> ResolvedNodeClass:
     return ResolvedNodeClass(**usual | fields)
 
 
-def a_request(aws: LoopbackAws, token: str, **fields: Any) -> LaunchRequest:
+def a_request(
+    aws: LoopbackAws, token: str, capacity_type: CapacityType = CapacityType.ON_DEMAND, **fields: Any
+) -> LaunchRequest:
     """What a machine of `a_class` is asked for with; ``fields`` are those of the class."""
     cluster = aws.account.cluster_name
     return a_class(aws, **fields).launch_request(
         token=token,
         bootstrap=Bootstrap(cluster_name=cluster),
+        capacity_type=capacity_type,
         tags={TAG_MANAGED_BY: MANAGED_BY, TAG_CLUSTER: cluster},
     )
