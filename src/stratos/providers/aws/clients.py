@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import boto3  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 
+from stratos.base.errors import Unauthorized
 from stratos.providers.aws.errors import translated
 from stratos.providers.aws.permissions import ACTIONS
 
@@ -37,7 +38,7 @@ class AwsClients:
         self.region = region
         self._endpoint_url = endpoint_url
         self._session = boto3.Session(region_name=region)
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {}  # by service
         self._making = threading.Lock()  # sessions are not safe to be used from two threads, clients are
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="aws")
 
@@ -65,10 +66,14 @@ class AwsClients:
             raise LookupError(f"{service} {operation} is missing from the table of permissions")
 
         def work() -> T:
+            client = self._client(service)
             try:
-                return ask(self._client(service))
+                return ask(client)
             except Exception as error:  # the SDK lets errors of the libraries below it through, too
-                raise translated(error, service=service, operation=operation, region=self.region) from error
+                told = translated(error, service=service, operation=operation, region=self.region)
+                if isinstance(told, Unauthorized):
+                    self._start_over(service, client)
+                raise told from error
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
@@ -77,3 +82,10 @@ class AwsClients:
             if service not in self._clients:
                 self._clients[service] = self._session.client(service, endpoint_url=self._endpoint_url, config=_CONFIG)
             return self._clients[service]
+
+    def _start_over(self, service: str, client: Any) -> None:
+        """Read credentials anew for the next call. The SDK renews those of roles, not those in files."""
+        with self._making:
+            if self._clients.get(service) is client:
+                self._session = boto3.Session(region_name=self.region)
+                self._clients.clear()
