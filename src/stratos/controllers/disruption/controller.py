@@ -33,6 +33,7 @@ from stratos.planning.disruption import plan_disruption
 from stratos.planning.disruption.evacuation import (
     Close,
     EndSurge,
+    EvacuationPlan,
     EvacuationStep,
     Evict,
     Finish,
@@ -158,7 +159,7 @@ class _Disruption:
         for step in evacuation.steps:
             await self._take(step)
         if not have_templates:
-            return Requeue(self._seconds_to_next(DisruptionPlan(), evacuation.look_again_at))
+            return Requeue(self._seconds_to_next(DisruptionPlan(), evacuation))
         look = self._seen.look()
         plan = await self._plan(look, self._seen.compile_for(look))
         for mark in plan.marks:
@@ -168,7 +169,7 @@ class _Disruption:
         for each in plan.blocked:
             self._tell_blocked(each)
         self._metrics.planned(plan)
-        return Requeue(self._seconds_to_next(plan, evacuation.look_again_at))
+        return Requeue(self._seconds_to_next(plan, evacuation))
 
     def _pools_need_us(self) -> bool:
         """Whether a machine of a pool is to leave service, or has left a workload with more pods than it asked for."""
@@ -181,10 +182,12 @@ class _Disruption:
             if claim.spec.pool and claim.spec.departure is not None:
                 yield (claim.metadata.name, *claim.spec.departure.replacements)
 
-    def _seconds_to_next(self, plan: DisruptionPlan, evacuation_due_at: datetime | None) -> float:
+    def _seconds_to_next(self, plan: DisruptionPlan, evacuation: EvacuationPlan) -> float:
+        if any(isinstance(step, Close) for step in evacuation.steps):
+            return GATHER_SECONDS  # nobody else tells that a node was closed, and its pods are next
         now = self._clock.now()
         due = [now + timedelta(seconds=LOOK_AGAIN_SECONDS)]
-        due += [moment for moment in (plan.look_again_at, evacuation_due_at) if moment is not None]
+        due += [moment for moment in (plan.look_again_at, evacuation.look_again_at) if moment is not None]
         return max(GATHER_SECONDS, (min(due) - now).total_seconds())
 
     async def _begin(self, disruption: Disruption, now: datetime) -> None:

@@ -166,7 +166,7 @@ class _Interruptions:
             fields = {"answeredAt": None, "deadline": None, **msgspec.to_builtins(interruption)}
             if not await self._patch(claim, {"interruption": fields}):
                 return
-        pods = pods_to_move(self._claims.get(claim.metadata.name) or claim, self._pods_of(claim))
+        pods = pods_to_move(self._claims.get(claim.metadata.name) or claim, self._pods_of(claim), self._clock.now())
         if kind is InterruptionKind.SPOT_INTERRUPTION:
             self._metrics.interrupted(claim, with_pods=bool(pods))
         moving = f"; {counted(len(pods), 'pod')} to move" if pods else ""

@@ -284,7 +284,7 @@ class Lookout:
 
 
 def _moving(look: PoolSnapshot) -> list[Pod]:
-    return [pod for machine in look.machines for pod in pods_to_move(machine.claim, machine.pods)]
+    return [pod for machine in look.machines for pod in pods_to_move(machine.claim, machine.pods, look.taken_at)]
 
 
 def _promised_by_template(claim: NodeClaim) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ class Lookout:
         for claim in sorted(self.claims, key=_by_name):
             if claim.spec.template and presses(claim, now):
                 there = self.pods.by_index(_BY_NODE, claim.status.node_name) if claim.status.node_name else ()
-                found[claim.metadata.name] = pods_to_move(claim, there)
+                found[claim.metadata.name] = pods_to_move(claim, there, now)
         return found
 
     def _waiting(self) -> tuple[Pod, ...]:

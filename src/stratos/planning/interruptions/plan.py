@@ -51,7 +51,7 @@ def plan_interruption(look: InterruptionSnapshot) -> InterruptionPlan:
     claim, notice, now = look.claim, look.claim.spec.interruption, look.taken_at
     if notice is None or claim.wish is not Wanted.RUNNING:
         return InterruptionPlan()
-    pods = pods_to_move(claim, look.pods)
+    pods = pods_to_move(claim, look.pods, now)
     if presses(claim, now) and notice.deadline is not None:
         return _in_haste(look, pods, notice, notice.deadline)
     presses_at = notice.deadline - PRESSING if notice.deadline is not None else None

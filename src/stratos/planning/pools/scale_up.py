@@ -100,7 +100,7 @@ def moving_pods(look: PoolSnapshot, compile_pod: Compile) -> dict[str, PodRequir
     """What the pods of interrupted machines ask for, by namespace/name. What nobody understands cannot be placed."""
     found = {}
     for machine in look.machines:
-        for pod in pods_to_move(machine.claim, machine.pods):
+        for pod in pods_to_move(machine.claim, machine.pods, look.taken_at):
             with suppress(Invalid):
                 found[pod.metadata.key] = compile_pod(pod)
     return found

@@ -114,7 +114,7 @@ def _awaited(look: PoolSnapshot) -> set[str]:
     for machine in look.machines:
         if machine.wanted is Wanted.RUNNING and machine.claim.spec.departure is not None:
             found.update(machine.claim.spec.departure.replacements)
-        moving.update(pod.metadata.key for pod in pods_to_move(machine.claim, machine.pods))
+        moving.update(pod.metadata.key for pod in pods_to_move(machine.claim, machine.pods, look.taken_at))
     for machine in look.machines:
         decision = machine.claim.spec.decision
         if decision is not None and not moving.isdisjoint(decision.pods):
