@@ -24,6 +24,8 @@ POOL_DEFAULTS: Obj = {
 }
 CLASS_DEFAULTS: Obj = {
     "architecture": "x86_64",
+    "hibernation": False,
+    "userDataType": "Raw",
     "spotConfig": {"allocationStrategy": "price-capacity-optimized"},
 }
 

@@ -116,6 +116,7 @@ POOL_FINALIZER = "stratos.sh/nodepool-finalizer"  # keeps a NodePool until its l
 TEMPLATE_FINALIZER = "stratos.sh/nodetemplate-finalizer"  # keeps a NodeTemplate until its last machine is gone
 CLAIM_FINALIZER = "stratos.sh/nodeclaim-finalizer"  # keeps a NodeClaim until its machine is gone
 CLASS_IN_USE_FINALIZER = "stratos.sh/in-use"  # keeps a node class until no NodePool and no NodeTemplate uses it
+INSTANCE_PROFILE_FINALIZER = "stratos.sh/instance-profile"  # keeps a node class until the profile of its role is gone
 
 # Kubernetes' own
 HOSTNAME = "kubernetes.io/hostname"

@@ -25,6 +25,11 @@ class StratosError(Exception):
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)
 
+    def in_a_line(self) -> str:
+        """The same, for conditions and Events."""
+        looked_at = f" ({', '.join(self.looked_at)})" if self.looked_at else ""
+        return f"{self.message}{looked_at}" + (f"; {self.hint}" if self.hint else "")
+
 
 class NotFound(StratosError):
     """The thing named does not exist."""

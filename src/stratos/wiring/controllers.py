@@ -124,7 +124,7 @@ def add_controllers(
         look_at_once=look_at_once,
         controller_metrics=metrics,
     )
-    node_class_controller(manager, limited, clock=clock, rng=rng, controller_metrics=metrics)
+    node_class_controller(manager, limited, recorder, clock=clock, rng=rng, controller_metrics=metrics)
     manager.add(
         Inventory(
             manager,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
+import boto3  # type: ignore[import-untyped]
 import msgspec
 import pytest
 

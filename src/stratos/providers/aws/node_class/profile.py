@@ -7,7 +7,7 @@ from typing import Any
 from stratos.apis.awsnodeclass import AWSNodeClass
 from stratos.apis.labels import MANAGED_BY, TAG_CLUSTER, TAG_MANAGED_BY
 from stratos.apis.meta import KubeObject
-from stratos.base.errors import AlreadyExists, NotFound, StratosError, Throttled
+from stratos.base.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound, QuotaExceeded
 from stratos.providers.aws.clients import AwsClients
 from stratos.providers.aws.node_class.not_found import NotMatched, nothing_matches
 from stratos.providers.contract import FailureReason
@@ -33,9 +33,7 @@ async def keep_profile(clients: AwsClients, node_class: AWSNodeClass, cluster_na
     profile = await _profile(clients, name) or await _create(clients, name, cluster_name)
     try:
         await _give_role(clients, name, spec.role, [role["RoleName"] for role in profile.get("Roles", ())])
-    except Throttled:
-        raise
-    except StratosError as error:
+    except (Conflict, Forbidden, Invalid, NotFound, QuotaExceeded) as error:
         message = f"instance profile {name} could not be given role {spec.role}: {error.message}"
         raise NotMatched(FailureReason.ROLE_UPDATE_FAILED, message, hint=error.hint) from error
     return name

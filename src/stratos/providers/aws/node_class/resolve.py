@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from stratos.apis.awsnodeclass import AWSNodeClass, KubeletSettings, MetadataOptions
 from stratos.apis.meta import KubeObject
-from stratos.base.errors import FieldProblem, Invalid, StratosError, Throttled
+from stratos.base.errors import FieldProblem, Invalid, StratosError, Throttled, Unauthorized, Unavailable
 from stratos.catalog.catalog import Catalog
 from stratos.providers.aws.clients import AwsClients
 from stratos.providers.aws.cluster_access import ClusterAccess
@@ -72,18 +72,12 @@ async def _part(part: NodeClassPart, failures: list[PartFailure], lookup: Corout
     try:
         return await lookup
     except NotMatched as error:
-        failures.append(PartFailure(part, error.reason, _told(error)))
-    except Throttled:
-        raise  # whoever called asks again, when it is our turn
+        failures.append(PartFailure(part, error.reason, error.in_a_line()))
+    except (Throttled, Unauthorized, Unavailable):
+        raise  # that says nothing of the class: whoever called asks again
     except StratosError as error:
-        failures.append(PartFailure(part, FailureReason.RESOLUTION_FAILED, _told(error)))
+        failures.append(PartFailure(part, FailureReason.RESOLUTION_FAILED, error.in_a_line()))
     return nothing
-
-
-def _told(error: StratosError) -> str:
-    """All of an error in one line, as conditions have it."""
-    looked_at = f" ({', '.join(error.looked_at)})" if error.looked_at else ""
-    return f"{error.message}{looked_at}" + (f"; {error.hint}" if error.hint else "")
 
 
 def _settings(node_class: AWSNodeClass, region: str) -> AwsSettings:
