@@ -6,16 +6,30 @@
 from __future__ import annotations
 
 import inspect
+import random
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grimp
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
 
 from stratos.agent.simulated_kubelet import behaviour
 from stratos.apis import labels
 from stratos.apis.crds import CUSTOM_KINDS, CustomKind, custom_resource_definition
+from stratos.base.ids import SeededIds
+from stratos.catalog.catalog import load_catalog
+from stratos.controllers.webhook.keeper import KeeperSettings, certificate_keeper
+from stratos.doorman.metrics import DoormanMetrics
+from stratos.kube.client import Client
+from stratos.kube.controller import Manager
+from stratos.kube.recorder import EventRecorder
+from stratos.kube.transport import Transport
+from stratos.providers.simulated.cloud import SimulatedCloud
+from stratos.wiring.clock import SystemClock
+from stratos.wiring.controllers import ControllerSettings, add_controllers
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BEGIN, END = "<!-- imports: begin -->", "<!-- imports: end -->"
@@ -25,6 +39,7 @@ QUIET = ("base", "apis", "catalog", "snapshot", "planning")
 def main() -> None:
     wanted = {DOCS / "reference" / f"{custom.kind.kind.lower()}.md": resource_page(custom) for custom in CUSTOM_KINDS}
     wanted[DOCS / "reference" / "labels.md"] = labels_page()
+    wanted[DOCS / "reference" / "metrics.md"] = metrics_page()
     architecture = DOCS / "architecture.md"
     wanted[architecture] = between(architecture.read_text(), import_drawing())
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
@@ -168,6 +183,49 @@ def labels_page() -> str:
                 lines += ["", f"## {heading[1].strip()}", "", "| Name | Meaning |", "|---|---|"]
                 lines += [f"| `{name}` | {meaning} |" for name, meaning in rows]
     return "\n".join(lines) + "\n"
+
+
+# Metrics
+
+
+def metrics_page() -> str:
+    """What the controllers and the doorman define on the registries they are given."""
+    lines = ["# Metrics", "", "*Generated from the code by `make docs`.*"]
+    for title, registry in (("stratos controller", _of_controllers()), ("stratos doorman", _of_doorman())):
+        lines += ["", f"## `{title}`", "", "| Metric | Type | Labels | Buckets | Meaning |", "|---|---|---|---|---|"]
+        lines += sorted(_metric_row(collector) for collector in set(_collectors(registry)))
+    return "\n".join(lines) + "\n"
+
+
+def _of_controllers() -> CollectorRegistry:
+    registry, clock, chance = CollectorRegistry(), SystemClock(), random.Random(1)
+    ids = SeededIds(chance)
+    manager = Manager(Client(cast(Transport, None)), rng=chance)  # nothing of it runs, so nothing is asked
+    cloud = SimulatedCloud(load_catalog("aws", "us-east-1"), clock=clock, rng=chance)
+    settings = ControllerSettings(cluster_name="docs")
+    add_controllers(manager, cloud, settings, clock=clock, ids=ids, rng=chance, registry=registry)
+    recorder = EventRecorder(manager.client, "docs", clock=clock, ids=ids)
+    certificate_keeper(manager, recorder, clock=clock, rng=chance, registry=registry, settings=KeeperSettings())
+    return registry
+
+
+def _of_doorman() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    DoormanMetrics(registry)
+    return registry
+
+
+def _collectors(registry: CollectorRegistry) -> list[MetricWrapperBase]:
+    """The library tells samples alone, and a metric with labels has none before it is used."""
+    return [each for each in registry._collector_to_names if isinstance(each, MetricWrapperBase)]
+
+
+def _metric_row(metric: MetricWrapperBase) -> str:
+    ending = "_total" if metric._type == "counter" else ""
+    labels_ = ", ".join(f"`{label}`" for label in metric._labelnames)
+    bounds = metric._kwargs.get("buckets") or getattr(metric, "_upper_bounds", ())
+    buckets = ", ".join(f"{bound:g}" for bound in bounds if bound != float("inf"))
+    return f"| `{metric._name}{ending}` | {metric._type} | {labels_} | {buckets} | {metric._documentation} |"
 
 
 if __name__ == "__main__":
