@@ -88,6 +88,12 @@ def test(arguments: list[str]) -> None:
 
 
 @task
+def e2e_aws(arguments: list[str]) -> None:
+    """A pool's whole life on AWS, which moto plays on loopback: shown stage by stage."""
+    run(BIN / "pytest", "-s", "tests/e2e/test_e2e_aws.py", *arguments)
+
+
+@task
 def bench(arguments: list[str]) -> None:
     """The benchmarks, each printing one JSON document. Arguments choose some by name."""
     for script in sorted((ROOT / "benchmarks").glob("*.py")):

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,16 +68,18 @@ class Run:
 
 
 @asynccontextmanager
-async def controller(kubeconfig: Path, *options: str) -> AsyncIterator[Run]:
-    """The command with a simulated cloud, killed at the end of the block if it still runs then."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("STRATOS", "KUBE"))}
+async def controller(
+    kubeconfig: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Run]:
+    """The command, by default with a simulated cloud, killed at the end of the block if it still runs then."""
+    usual = {name: value for name, value in os.environ.items() if not name.startswith(("STRATOS", "KUBE", "AWS"))}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "stratos.cli", "controller", "--kubeconfig", str(kubeconfig), "--cloud-provider", "fake"),
         *("--metrics-bind-address", "0", "--health-probe-bind-address", "0", *options),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        env=environment,
+        env={**usual, **(environment or {})},
     )
     run = Run(process)
 
