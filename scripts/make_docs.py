@@ -223,7 +223,7 @@ def _collectors(registry: CollectorRegistry) -> list[MetricWrapperBase]:
 def _metric_row(metric: MetricWrapperBase) -> str:
     ending = "_total" if metric._type == "counter" else ""
     labels_ = ", ".join(f"`{label}`" for label in metric._labelnames)
-    bounds = metric._kwargs.get("buckets") or getattr(metric, "_upper_bounds", ())
+    bounds = metric._kwargs.get("buckets") or getattr(metric, "_upper_bounds", ()) or ()
     buckets = ", ".join(f"{bound:g}" for bound in bounds if bound != float("inf"))
     return f"| `{metric._name}{ending}` | {metric._type} | {labels_} | {buckets} | {metric._documentation} |"
 
