@@ -119,7 +119,7 @@ class AWSNodeClassSpec(Struct):
     tags: Annotated[dict[str, str], described("Tags of the machines.")] = {}
     spot_config: SpotConfig | None = None
     hibernation: Annotated[
-        bool, described("Stop with the memory kept on disk: needs a type and an image that can, and encryption.")
+        bool, described("Stop with the memory kept on the first volume. Type and image must be able to.")
     ] = False
 
 
@@ -160,6 +160,11 @@ class AWSNodeClass(KubeObject, kw_only=True):
             ("!(has(self.ami) && has(self.amiSelector))", "ami and amiSelector exclude each other"),
             ("!(has(self.userData) && has(self.customUserData))", "userData and customUserData exclude each other"),
             ("self.userDataType != 'Template' || has(self.userData)", "userDataType Template needs userData"),
+            (
+                "!self.hibernation || (has(self.blockDeviceMappings) && self.blockDeviceMappings.size() > 0"
+                " && has(self.blockDeviceMappings[0].encrypted) && self.blockDeviceMappings[0].encrypted)",
+                "hibernation needs blockDeviceMappings whose first volume is encrypted: the memory is kept on it",
+            ),
         ),
     ]
     status: NodeClassStatus = NodeClassStatus()
