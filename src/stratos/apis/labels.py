@@ -44,6 +44,10 @@ SPOT_REPLACING_NODE = "stratos.sh/spot-replacing-node"  # the node whose place a
 INTERRUPTION = "stratos.sh/interruption"  # by its host: the kind and, after an @, when the machine goes down
 CORDONED = "stratos.sh/cordoned"  # the cordon is Stratos' own; one without this is somebody else's, and stays
 
+# Labels of nodes that do not serve, which Kubernetes' own controllers heed
+EXCLUDE_DISRUPTION = "node.kubernetes.io/exclude-disruption"  # silent, it does not make its zone unhealthy
+EXCLUDE_FROM_LOAD_BALANCERS = "node.kubernetes.io/exclude-from-external-load-balancers"  # no traffic is sent there
+
 # Taints of nodes
 NOT_READY_TAINT = "stratos.sh/not-ready"  # NoSchedule, while the network is not up
 STANDBY_TAINT = "stratos.sh/standby"  # NoExecute, on standby machines, and on new nodes until they are looked after

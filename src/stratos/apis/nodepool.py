@@ -19,6 +19,8 @@ from stratos.apis.node import Taint
 from stratos.apis.pod import ResourceRequirements
 from stratos.base.duration import parse_duration_seconds
 
+StandbyNode = Literal["Keep", "Remove"]
+
 
 class NodeClassRef(Struct):
     """Which class launches the pool's machines."""
@@ -133,6 +135,13 @@ class NodePoolSpec(Struct):
         Duration | None, described("A node that has run longer is drained and its machine replaced. Unset or 0: never.")
     ] = None
     pre_warm: Annotated[PreWarm, described("How a machine is prepared before it stands by.")] = PreWarm()
+    standby_node: Annotated[
+        StandbyNode | None,
+        described(
+            "What becomes of the Node of a machine that stands by: kept, closed to all; or removed until the machine "
+            "starts. Unset: what the controller is told."
+        ),
+    ] = None
     scale_up: Annotated[ScaleUp, described("How waiting pods are counted.")] = ScaleUp()
     scale_down: Annotated[ScaleDown, described("When and how empty nodes return to standby.")] = ScaleDown()
     spot_replacement: Annotated[

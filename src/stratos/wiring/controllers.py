@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
+from stratos.apis.nodepool import StandbyNode
 from stratos.base.clock import Clock
 from stratos.base.ids import IdSource
 from stratos.controllers.disruption import DisruptionSettings, disruption_controller
@@ -34,6 +35,9 @@ class ControllerSettings:
     provider_qps: float = 50.0
     provider_burst: int = 100
     survey_seconds: float = 60.0  # how often everything is looked at anew, though nothing is known to have changed
+    standby_node: StandbyNode = (
+        "Keep"  # what becomes of the Nodes of machines that stand by, if their pool does not say
+    )
     provisioning: ProvisioningSettings = field(default_factory=ProvisioningSettings)
     disruption: DisruptionSettings = field(default_factory=DisruptionSettings)
 
@@ -109,7 +113,10 @@ def add_controllers(
         clock=clock,
         rng=rng,
         settings=MachineSettings(
-            settings.cluster_name, survey_seconds=settings.survey_seconds, limits=settings.provisioning.limits
+            settings.cluster_name,
+            survey_seconds=settings.survey_seconds,
+            limits=settings.provisioning.limits,
+            standby_node=settings.standby_node,
         ),
         registry=registry,
         controller_metrics=metrics,

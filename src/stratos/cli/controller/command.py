@@ -63,6 +63,14 @@ def controller(
             help="The SQS queue that EventBridge tells of spot interruptions. Its name has the cluster's name in it.",
         ),
     ] = "",
+    standby_node: Annotated[
+        str,
+        typer.Option(
+            envvar=_env("STANDBY_NODE"),
+            metavar="Keep|Remove",
+            help="What becomes of the Node of a machine that stands by, where its pool does not say.",
+        ),
+    ] = "Keep",
     sync_period: Annotated[
         str,
         typer.Option(
@@ -180,6 +188,7 @@ def controller(
             cloud_provider=cloud_provider,
             region=region,
             interruption_queue=interruption_queue,
+            standby_node=standby_node,
             sync_period=sync_period,
             graceful_shutdown_timeout=graceful_shutdown_timeout,
             metrics_bind_address=metrics_bind_address,

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
+from stratos.apis.nodepool import StandbyNode
 from stratos.base.duration import format_duration, parse_duration_seconds
 from stratos.base.errors import Invalid, Unavailable
 from stratos.base.ids import SeededIds
@@ -57,6 +58,7 @@ class RunOptions:
     cloud_provider: str
     region: str
     interruption_queue: str
+    standby_node: str
     sync_period: str
     graceful_shutdown_timeout: str
     metrics_bind_address: str
@@ -99,6 +101,7 @@ def process_options(options: RunOptions, access: ClusterAccess) -> ProcessOption
             provider_qps=options.qps,
             provider_burst=round(options.burst),
             survey_seconds=_seconds("--sync-period", options.sync_period),
+            standby_node=_standby_node(options.standby_node),
             provisioning=ProvisioningSettings(
                 limits=ClusterLimits(options.cluster_cost_limit, options.cluster_gpu_limit),
                 planner=provisioning.plan_aside,
@@ -110,6 +113,13 @@ def process_options(options: RunOptions, access: ClusterAccess) -> ProcessOption
         election=_election(options.election, access) if options.election else None,
         webhook=_webhook(options, access),
     )
+
+
+def _standby_node(text: str) -> StandbyNode:
+    for known in get_args(StandbyNode):
+        if text == known:
+            return cast(StandbyNode, known)
+    raise Invalid(f"--standby-node: {text!r} is unknown", hint="choose one of Keep, Remove")
 
 
 def _webhook(options: RunOptions, access: ClusterAccess) -> Webhook | None:

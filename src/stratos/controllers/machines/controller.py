@@ -10,14 +10,15 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from stratos.apis.daemonset import DAEMON_SET, DaemonSet
 from stratos.apis.meta import KubeObject
 from stratos.apis.node import NODE, Node
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim, NodeState
-from stratos.apis.nodeclasses import NODE_CLASS_KINDS
-from stratos.apis.nodepool import NODE_POOL, NodePool, NodePoolSpec
+from stratos.apis.nodeclasses import NODE_CLASS_KINDS, NodeClass, prepares_machines
+from stratos.apis.nodepool import NODE_POOL, NodePool, NodePoolSpec, StandbyNode
 from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.apis.pod import POD, Pod
 from stratos.apis.poddisruptionbudget import POD_DISRUPTION_BUDGET
@@ -61,6 +62,7 @@ class MachineSettings:
     poll_seconds: float = 2.0  # how often machines between two states are looked at
     survey_seconds: float = 60.0  # how often all are
     limits: ClusterLimits = field(default_factory=ClusterLimits)
+    standby_node: StandbyNode = "Keep"  # of pools that do not say
     workers: int = 512  # each may wait for its turn at the cloud, and no start should wait for a worker
 
 
@@ -107,6 +109,7 @@ class _Machines:
         self._clock = clock
         self._provider = provider
         self._limits = settings.limits
+        self._standby_node = settings.standby_node
         self._begun: set[str] = set()  # claims whose launch has begun here, noted in the ledger or not yet
         self._metrics = LedgerMetrics(registry)
         self._claims: Cache[NodeClaim] = manager.cache(
@@ -123,7 +126,7 @@ class _Machines:
         self._pods = manager.cache(POD, indexes={_BY_NODE: lambda pod: _unless_empty(pod.spec.node_name)})
         self._budgets = manager.cache(POD_DISRUPTION_BUDGET)
         self._daemon_sets = manager.cache(DAEMON_SET)
-        self._classes: dict[str, Cache[KubeObject]] = {
+        self._classes: dict[str, Cache[NodeClass]] = {
             name: manager.cache(kind) for name, kind in NODE_CLASS_KINDS.items()
         }
         self._book = ClassBook(provider, self._classes, clock=clock)
@@ -218,6 +221,7 @@ class _Machines:
         settings = self._settings(claim)
         node = next(iter(self._nodes.by_index(_BY_PROVIDER_ID, claim.status.provider_id or "-")), None)
         preparing = claim.status.state is NodeState.WARMUP
+        node_class = self._class_of(claim) if preparing else None
         return MachineSnapshot(
             taken_at=self._clock.now(),
             claim=claim,
@@ -226,7 +230,8 @@ class _Machines:
             node=node,
             pods=self._pods.by_index(_BY_NODE, node.metadata.name) if node else (),
             budgets=self._budgets.list(),
-            turns_itself_off=preparing and self._turns_itself_off(claim, settings),
+            turns_itself_off=node_class is not None and not claim.is_spot and turns_itself_off(settings, node_class),
+            pulls_images=node_class is None or prepares_machines(node_class),
             daemon_sets=self._daemon_sets.list() if preparing else (),
             over_limit=self._over_limit(claim),
         )
@@ -242,15 +247,15 @@ class _Machines:
         if claim.spec.template:
             return settings_of_template_claim(claim)
         pool = self._pools.get(claim.spec.pool)
-        return pool.spec if pool else None
+        if pool is None or pool.spec.standby_node is not None:
+            return pool.spec if pool else None
+        return msgspec.structs.replace(pool.spec, standby_node=self._standby_node)
 
-    def _turns_itself_off(self, claim: NodeClaim, settings: NodePoolSpec | None) -> bool:
-        if claim.is_spot:
-            return False  # it cannot stop
+    def _class_of(self, claim: NodeClaim) -> NodeClass | None:
         try:
-            return turns_itself_off(settings, self._book.get(claim))
+            return self._book.get(claim)
         except NotFound:
-            return False
+            return None
 
     async def _carry_out(self, look: MachineSnapshot, plan: steps.MachinePlan) -> None:
         for step in plan.steps:

@@ -6,9 +6,9 @@ import zlib
 from dataclasses import dataclass, replace
 
 from stratos.apis import labels
-from stratos.apis.meta import KubeObject
+from stratos.apis.awsnodeclass import AWSNodeClass
 from stratos.apis.nodeclaim import NodeClaim, NodeState
-from stratos.apis.nodeclasses import NODE_CLASS_KINDS
+from stratos.apis.nodeclasses import NODE_CLASS_KINDS, NodeClass, prepares_machines
 from stratos.apis.nodepool import NodePoolSpec
 from stratos.base.clock import Clock
 from stratos.base.errors import NotFound, NotReady
@@ -29,13 +29,13 @@ _FRESH_SECONDS = 60.0  # classes change in the cloud too
 class ClassBook:
     """What classes mean in the cloud, looked up at most once in a while for each version of a class."""
 
-    def __init__(self, provider: Provider, caches: dict[str, Cache[KubeObject]], *, clock: Clock) -> None:
+    def __init__(self, provider: Provider, caches: dict[str, Cache[NodeClass]], *, clock: Clock) -> None:
         self._provider = provider
         self._caches = caches
         self._clock = clock
         self._known: dict[str, _Entry] = {}
 
-    def get(self, claim: NodeClaim) -> KubeObject:
+    def get(self, claim: NodeClaim) -> NodeClass:
         """The class as it was written. Raises `NotFound`."""
         ref = claim.spec.node_class_ref
         found = self._caches[ref.kind].get(ref.name) if ref.kind in self._caches else None
@@ -46,13 +46,13 @@ class ClassBook:
 
     async def resolve(self, claim: NodeClaim) -> ResolvedNodeClass:
         written = self.get(claim)
-        chosen = claim.spec.instance_type
-        arch = self._provider.catalog.instance_type(chosen).arch if chosen else ""
-        version = f"{written.metadata.uid}/{written.metadata.generation}/{arch}"
+        chosen = self._provider.catalog.instance_type(claim.spec.instance_type) if claim.spec.instance_type else None
+        arch, gpu = chosen.arch if chosen else "", chosen.gpu.manufacturer if chosen and chosen.gpu else ""
+        version = f"{written.metadata.uid}/{written.metadata.generation}/{arch}/{gpu}"
         now = self._clock.monotonic()
         known = self._known.get(version)
         if known is None or now >= known.at + _FRESH_SECONDS:
-            known = self._known[version] = _Entry(await self._provider.resolve(written, arch=arch), now)
+            known = self._known[version] = _Entry(await self._provider.resolve(written, arch=arch, gpu=gpu), now)
         return known.resolved
 
 
@@ -62,12 +62,16 @@ class _Entry:
     at: float
 
 
-def turns_itself_off(pool: NodePoolSpec | None, node_class: KubeObject) -> bool:
+def turns_itself_off(pool: NodePoolSpec | None, node_class: NodeClass) -> bool:
     """Whether the machine ends its own warm-up: as the pool says, or else when its class brings raw user data."""
+    spec = node_class.spec if isinstance(node_class, AWSNodeClass) else None
+    brings_its_own = spec is not None and spec.user_data is not None
+    if not brings_its_own and not prepares_machines(node_class):
+        return False  # nothing on it could
     mode = pool.pre_warm.completion_mode if pool else None
     if mode is not None:
         return mode == "SelfStop"
-    return bool(getattr(getattr(node_class, "spec", None), "user_data", None))
+    return brings_its_own and spec is not None and spec.user_data_type == "Raw"
 
 
 def launch_request(

@@ -32,6 +32,7 @@ from stratos.planning.pools.nodes import (
     is_node_ready,
 )
 from stratos.planning.pools.steps import (
+    DeleteNode,
     Empty,
     FindMachine,
     Launch,
@@ -120,6 +121,8 @@ def _stand_by(draft: Draft) -> MachinePlan:
         left = tuple(sorted(p.metadata.key for p in draft.look.pods if p.metadata.deletion_timestamp is not None))
         if left:
             draft.do(Empty(delete=left, grace_seconds=dict.fromkeys(left, 0)))
+        if draft.look.node is not None and draft.look.settings and draft.look.settings.standby_node == "Remove":
+            draft.do(DeleteNode())  # its kubelet is off, and registers it anew at the next start
     elif draft.seen in UP and draft.seen_since(draft.status.state_since):
         draft.condition(ClaimCondition.WOKEN, False, "StartedOutside", "somebody else started its machine")
         return draft.plan("the pool to decide about a machine that somebody else started")
@@ -167,7 +170,7 @@ def _serve(draft: Draft) -> MachinePlan:
     network = is_network_up(node, draft.status.stopped_at) or draft.template.network_readiness_strategy == "None"
     started = draft.status.last_started_at or draft.now
     lifted = (ready and network) or draft.now >= started + STARTUP_TAINT_LIMIT
-    waiting = has_taint(node, NOT_READY_TAINT, *_lifted_startup_taints(draft))
+    waiting = has_taint(node, NOT_READY_TAINT, STANDBY_TAINT, *_lifted_startup_taints(draft))
     if ready and (lifted or not waiting):
         if not has_become_ready(draft.status):
             draft.record(ready_at=draft.now)

@@ -31,9 +31,9 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class NodeShape:
-    """Labels, annotations (None: removed), cordon and taints that a node should have."""
+    """Labels and annotations (None: removed), cordon and taints that a node should have."""
 
-    labels: Mapping[str, str]
+    labels: Mapping[str, str | None]
     annotations: Mapping[str, str | None]
     unschedulable: bool
     taints: tuple[Taint, ...]
@@ -77,18 +77,21 @@ def shape_node(
     if role is Role.PARKED:
         annotations[labels.INTERRUPTION] = None  # the next host of the machine is another
     return NodeShape(
-        labels=_labels(claim, status, template),
+        labels=_labels(claim, status, template, role),
         annotations=annotations,
         unschedulable=closed or (node.spec.unschedulable and not ours),
         taints=taints,
     )
 
 
-def _labels(claim: NodeClaim, status: NodeClaimStatus, template: PoolTemplate) -> dict[str, str]:
-    own = {**labels_at_birth(claim), labels.INSTANCE_ID: status.instance_id}
+def _labels(claim: NodeClaim, status: NodeClaimStatus, template: PoolTemplate, role: Role) -> dict[str, str | None]:
+    own: dict[str, str | None] = {**labels_at_birth(claim), labels.INSTANCE_ID: status.instance_id}
     if status.state is not None and status.state_since is not None:
         own[labels.STATE] = status.state
         own[labels.STATE_SINCE] = str(int(status.state_since.timestamp()))
+    # Stopped on purpose, it is no sign of trouble in its zone, and nothing to send traffic to.
+    out_of_service = "true" if role in (Role.PREPARED, Role.PARKED) else None
+    own |= dict.fromkeys((labels.EXCLUDE_DISRUPTION, labels.EXCLUDE_FROM_LOAD_BALANCERS), out_of_service)
     return template.node_labels | own
 
 
@@ -126,13 +129,15 @@ def _taints(
         ]  # it has gone, and may come back
         wanted += (STANDBY_TAINT, *at_start, *template.startup_taints)
     elif role is not Role.PREPARED:
-        # What was placed while it was parked is taken away here, and never added.
+        # What was placed while it was parked is taken away here, and never added. A node that was removed meanwhile has
+        # registered anew: it bears the standby taint, and lacks the others that it would have been parked with.
         held = {_place(taint) for taint in present}
-        wanted += (taint for taint in at_start if not lifted and _place(taint) in held)
+        parked = _place(STANDBY_TAINT) in held
+        wanted += (taint for taint in at_start if not lifted and (parked or _place(taint) in held))
         wanted += (
             taint
             for taint in template.startup_taints
-            if (external and just_started) or (_place(taint) in held and (external or not lifted))
+            if (external and just_started) or ((parked or _place(taint) in held) and (external or not lifted))
         )
     return tuple(dict.fromkeys(wanted))
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from stratos.apis.meta import Condition, with_condition
+from stratos.apis.meta import Condition, find_condition, with_condition
 from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
 from stratos.apis.nodepool import NodePoolStatus
 from stratos.base.duration import parse_duration_seconds
@@ -22,6 +22,12 @@ from stratos.planning.pools.spot import replace_by_spot, savings_usd_per_hour, s
 from stratos.planning.pools.upkeep import mend, park_empty, refill, refresh_images, replace_old
 from stratos.planning.scheduling.requirements import requirements_of
 from stratos.snapshot.pool import PoolSnapshot
+
+_PRE_PULL = "ImagePrePull"
+_NOT_PULLED = (
+    "nothing pulls preWarm.images on machines of this class: with Bottlerocket, begin its data volume from a snapshot"
+    " that has them (blockDeviceMappings, snapshotID); user data of your own has to pull them itself"
+)
 
 
 def plan_pool(look: PoolSnapshot, compile_pod: Compile = requirements_of) -> PoolPlan:
@@ -184,6 +190,9 @@ def _status(
         state("Ready", False, "PoolNotReady", message)
     else:
         state("Ready", enough, "PoolReady" if enough else "InsufficientStandby", message)
+    pulled = look.shape is None or look.shape.pulls_images
+    if look.pool.spec.pre_warm.all_images and (not pulled or find_condition(conditions, _PRE_PULL)):
+        state(_PRE_PULL, pulled, "Supported" if pulled else "NotSupported", "" if pulled else _NOT_PULLED)
     moving = sum(members.wanted(machine) is not _settled_wish(machine.claim.status.state) for machine in look.machines)
     state("Reconciling", bool(moving), "Reconciling", f"{moving} machines are on their way to another state")
     reason, problem = degraded or ("NotDegraded", "")

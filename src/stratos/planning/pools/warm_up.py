@@ -82,7 +82,7 @@ def _missing(draft: Draft, settings: NodePoolSpec) -> str:
     if draft.look.claim.spec.wanted is Wanted.RUNNING:
         return ""  # pods wait for it already, and fetch what they need themselves
     pulled = find_condition(node.status.conditions, labels.IMAGES_PULLED_CONDITION)
-    if pulled.status == "Unknown" if pulled else settings.pre_warm.all_images:
+    if pulled.status == "Unknown" if pulled else draft.look.pulls_images and settings.pre_warm.all_images:
         return "its images to be pulled"
     ready = {
         f"{pod.metadata.namespace}/{owner.name}"
