@@ -131,10 +131,14 @@ class World:
                     return
                 await asyncio.sleep(0.01)
 
-    async def events(self) -> list[tuple[str, str]]:
-        """The reasons and messages of events about Services."""
-        found = [event async for event in self.client.list_all(EVENT)]
-        return [(event.reason, event.message) for event in found if event.involved_object.kind == "Service"]
+    async def wait_told(self, reason: str, message: str, within: float = 20.0) -> None:
+        """Return once an event about a Service says so."""
+        async with asyncio.timeout(within):
+            while True:
+                told = [(event.reason, event.message) async for event in self.client.list_all(EVENT)]
+                if (reason, message) in told:
+                    return
+                await asyncio.sleep(0.01)
 
     def counted(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"stratos_doorman_{name}", labels) or 0.0

@@ -53,7 +53,9 @@ class Http1Handler:
 
         async with passage(gate, held_bytes(request), reach) as answer, answer:
             this_visit.answered(answer.status)
-            return await _answer(request, answer, gate)
+            response = await _answer(request, answer, gate)
+            this_visit.outcome = Outcome.ANSWERED
+            return response
 
 
 async def _body(request: web.BaseRequest, gate: Gate) -> AsyncIterator[bytes]:

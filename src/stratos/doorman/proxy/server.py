@@ -45,9 +45,12 @@ async def serving(
         read_bufsize=BUFFER_BYTES,
     )
     http2 = Http2Handler(doorman, upstream, resolve)
+    silent: dict[_Sniffer, None] = {}
     try:
         try:
-            server = await loop.create_server(lambda: _Sniffer(http1, http2.protocol), host, port, backlog=_BACKLOG)
+            server = await loop.create_server(
+                lambda: _Sniffer(silent, http1, http2.protocol), host, port, backlog=_BACKLOG
+            )
         except OSError as error:
             raise Unavailable(
                 f"cannot listen on {host} port {port}: {error.strerror}", hint="choose another address with --listen"
@@ -56,15 +59,23 @@ async def serving(
             yield server.sockets[0].getsockname()[1]
         finally:
             server.close()
+            for sniffer in tuple(silent):
+                sniffer.close()
             await asyncio.gather(http1.shutdown(grace_seconds), http2.shutdown(grace_seconds))
     finally:
         await upstream.close()
 
 
 class _Sniffer(asyncio.Protocol):
-    """Reads until it knows the protocol, then steps aside."""
+    """Reads until it knows the protocol, then steps aside. ``silent`` are those that do not know yet."""
 
-    def __init__(self, http1: Callable[[], asyncio.Protocol], http2: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self,
+        silent: dict[_Sniffer, None],
+        http1: Callable[[], asyncio.Protocol],
+        http2: Callable[[], asyncio.Protocol],
+    ) -> None:
+        self._silent = silent
         self._http1 = http1
         self._http2 = http2
         self._seen = b""
@@ -73,6 +84,7 @@ class _Sniffer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._silent[self] = None
         self._due = asyncio.get_running_loop().call_later(_FIRST_BYTES_SECONDS, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -88,7 +100,11 @@ class _Sniffer(asyncio.Protocol):
         protocol.connection_made(self._transport)
         protocol.data_received(self._seen)
 
+    def close(self) -> None:
+        self._transport.close()
+
     def _step_aside(self) -> None:
+        self._silent.pop(self, None)
         if self._due is not None:
             self._due.cancel()
             self._due = None

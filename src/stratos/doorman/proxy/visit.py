@@ -20,7 +20,7 @@ from stratos.doorman.traces import Spans, inside
 class Visit:
     def __init__(self, spans: Spans, span: Span, here: Context) -> None:
         self.refusal: Refusal | None = None
-        self.client_gone = False
+        self.outcome = Outcome.CLIENT_GONE  # until somebody knows better
         self._spans = spans
         self._span = span
         self._here = here
@@ -44,17 +44,16 @@ class Visit:
             self._spans.end(self._asking, error)
             self._asking = None
 
-    def _end(self, outcome: Outcome) -> None:
+    def end(self) -> None:
         error = self.refusal.message if self.refusal is not None else ""
-        self._end_asking(error or outcome)
-        if error:
-            self._span.set_attribute("stratos.outcome", outcome)
+        self._end_asking(error or self.outcome)
+        self._span.set_attribute("stratos.outcome", self.outcome)
         self._spans.end(self._span, error)
 
 
 @contextmanager
 def visit(doorman: Doorman, gate: Gate, *, method: str, authority: str, headers: Mapping[str, str]) -> Iterator[Visit]:
-    """Errors of the family end up as the visit's ``refusal``. Who leaves the block by force has lost its client."""
+    """Errors of the family end up as the visit's ``refusal``. Otherwise the block says what the outcome was."""
     parent = propagate.extract(headers)
     span = doorman.spans.begin(
         "request",
@@ -67,14 +66,12 @@ def visit(doorman: Doorman, gate: Gate, *, method: str, authority: str, headers:
     here = inside(span, parent)
     this = Visit(doorman.spans, span, here)
     token = context.attach(here)
-    outcome = Outcome.CLIENT_GONE
     try:
         yield this
-        outcome = Outcome.CLIENT_GONE if this.client_gone else Outcome.ANSWERED
     except StratosError as error:
         this.refusal = refusal_for(error)
-        outcome = this.refusal.outcome
+        this.outcome = this.refusal.outcome
     finally:
         context.detach(token)
-        this._end(outcome)
-        gate.metrics.ended(outcome)
+        this.end()
+        gate.metrics.ended(this.outcome)

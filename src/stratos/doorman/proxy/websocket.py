@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import WSMsgType, hdrs, web
 
 from stratos.doorman.gate import Backend, Gate
+from stratos.doorman.metrics import Outcome
 from stratos.doorman.proxy.incoming import onward_headers, target_of
 from stratos.doorman.proxy.passage import passage
 from stratos.doorman.proxy.upstream import Upstream
@@ -47,6 +48,7 @@ async def websocket_through(
     try:
         async with passage(gate, 0, reach) as service, service:
             this_visit.answered(101)
+            this_visit.outcome = Outcome.ANSWERED
             client = web.WebSocketResponse(
                 protocols=(service.protocol,) if service.protocol else (),
                 autoclose=False,
@@ -60,6 +62,7 @@ async def websocket_through(
     except aiohttp.WSServerHandshakeError as refused:
         # What else the service said is gone with its connection.
         this_visit.answered(refused.status)
+        this_visit.outcome = Outcome.ANSWERED
         return web.Response(status=refused.status, text=f"{gate.route.service} refused the WebSocket\n")
 
 

@@ -302,8 +302,9 @@ class Http2Connection(asyncio.Protocol):
             case ResponseReceived() | InformationalResponseReceived():
                 stream.arrived(Head(event.headers))
             case DataReceived():
-                self._h2.increment_flow_control_window(event.flow_controlled_length)
-                stream.arrived(Data(event.data, event.flow_controlled_length))
+                if event.flow_controlled_length:
+                    self._h2.increment_flow_control_window(event.flow_controlled_length)
+                    stream.arrived(Data(event.data, event.flow_controlled_length))
             case TrailersReceived():
                 stream.arrived(Trailers(event.headers))
             case StreamEnded():

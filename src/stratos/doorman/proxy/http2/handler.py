@@ -85,11 +85,10 @@ class Http2Handler:
         with visit(
             self._doorman, gate, method=request.method, authority=request.authority, headers=headers
         ) as this_visit:
-            try:
-                request.check()
+            request.check()
+            with suppress(StreamBroke):  # of the client
                 await self._through(stream, request, gate, connection.peer, this_visit)
-            except StreamBroke:
-                this_visit.client_gone = True
+                this_visit.outcome = Outcome.ANSWERED
         if this_visit.refusal is not None:
             await _refuse(stream, request, this_visit.refusal)
         stream.reset(ErrorCodes.NO_ERROR)  # answered before its request had ended: the rest is not wanted
