@@ -106,6 +106,13 @@ def test_a_spot_machine_that_ec2_will_not_stop_is_not_stoppable() -> None:
     assert type(answered("UnsupportedOperation", said)) is Invalid
 
 
+def test_a_machine_too_new_to_hibernate_is_asked_again_later() -> None:
+    """The same code as for spot machines, and yet it passes: pools stop machines soon after their boot."""
+    said = "The instance 'i-1' is not ready to hibernate yet, retry in a few minutes"
+
+    assert type(answered("UnsupportedOperation", said, operation="stop_instances")) is MachineBusy
+
+
 @pytest.mark.parametrize(
     ("error", "family"),
     [

@@ -49,6 +49,8 @@ _DENIED = _Meaning(Forbidden, "attach the policy that `stratos install --print-i
 _WHO = _Meaning(Unauthorized, "check the credentials of the controller, and that the region is enabled in the account")
 _EXPIRED = _Meaning(Unauthorized, "renew the credentials; roles for service accounts renew theirs by themselves")
 _DOWN = _Meaning(Unavailable)
+_BETWEEN = _Meaning(MachineBusy, "it is between two states: ask again in a few seconds")
+_TOO_NEW_TO_HIBERNATE = _Meaning(MachineBusy, "a machine can hibernate from a few minutes after its boot")
 
 _MEANINGS: Mapping[str, _Meaning] = {
     # Nothing to be had there, now
@@ -96,9 +98,9 @@ _MEANINGS: Mapping[str, _Meaning] = {
     "RequestExpired": _Meaning(Unauthorized, "renew the credentials, or set the clock of the controller's host"),
     # The state of things
     "InvalidInstanceID": _Meaning(MachineNotFound),
-    "IncorrectInstanceState": _Meaning(MachineBusy, "it is between two states: ask again in a few seconds"),
-    "IncorrectSpotRequestState": _Meaning(MachineBusy, "it is between two states: ask again in a few seconds"),
-    "UnsupportedHibernationConfiguration": _Meaning(MachineBusy, "a machine can hibernate some minutes after its boot"),
+    "IncorrectInstanceState": _BETWEEN,
+    "IncorrectSpotRequestState": _BETWEEN,
+    "UnsupportedHibernationConfiguration": _Meaning(Invalid, "take another type or image, or leave out hibernation"),
     "IdempotentParameterMismatch": _Meaning(AskedBefore),
     "IdempotentInstanceTerminated": _Meaning(MachineGone),
     "InvalidLaunchTemplateName.NotFoundException": _Meaning(TemplateMissing),
@@ -119,10 +121,6 @@ _MEANINGS: Mapping[str, _Meaning] = {
     "ServiceUnavailableException": _DOWN,
     "Unavailable": _DOWN,
     "RequestTimeout": _DOWN,
-}
-
-_OF_ONE_OPERATION: Mapping[tuple[str, str], _Meaning] = {
-    ("stop_instances", "UnsupportedOperation"): _Meaning(NotStoppable),
 }
 
 _DENIED_ACTION = re.compile(r"not authorized to perform: (?P<action>[\w:-]+\w)(?: on resource: (?P<resource>\S+))?")
@@ -146,7 +144,10 @@ def translated(error: Exception, *, service: str, operation: str, region: str) -
 
 def refusal(code: str, message: str, *, service: str, operation: str, region: str, status: int = 400) -> StratosError:
     """What a code of AWS means. Answers that come in two parts, ``A.B``, are looked up whole and then by the first."""
-    meaning = _OF_ONE_OPERATION.get((operation, code)) or _MEANINGS.get(code) or _MEANINGS.get(code.partition(".")[0])
+    meaning = _MEANINGS.get(code) or _MEANINGS.get(code.partition(".")[0])
+    if operation == "stop_instances" and code == "UnsupportedOperation":
+        # One code for what will pass and what will not: only the text tells which it is.
+        meaning = _TOO_NEW_TO_HIBERNATE if "hibernate" in message else _Meaning(NotStoppable)
     if meaning is None:
         meaning = _Meaning(Unavailable if status >= 500 else Invalid)
     action, said = f"{service}:{_name(operation)}", message.partition(" Encoded authorization failure")[0].strip()
