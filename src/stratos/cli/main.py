@@ -168,6 +168,68 @@ def crds() -> None:
 
 
 @app.command()
+def install(
+    values: Annotated[
+        list[Path] | None, typer.Option("--values", "-f", help="Values as the Helm chart has them, in YAML files.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE: one value, such as clusterName=production.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option(help="Print the manifests, for kubectl apply --server-side -f -, and apply nothing.")
+    ] = False,
+    print_iam_policy: Annotated[
+        bool, typer.Option(help="Print what the controllers must be allowed to do on AWS, and apply nothing.")
+    ] = False,
+    wait: Annotated[bool, typer.Option(help="Until everything runs.")] = True,
+    timeout: Annotated[str, typer.Option(help="How long to wait.")] = "5m",
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Install Stratos on a cluster that is there already, or upgrade it."""
+    from stratos.cli.install.install import InstallOptions, run_install
+
+    run_install(
+        InstallOptions(
+            values=values or [],
+            settings=settings or [],
+            kubeconfig=kubeconfig,
+            dry_run=dry_run,
+            print_iam_policy=print_iam_policy,
+            wait=wait,
+            timeout=timeout,
+        )
+    )
+
+
+@app.command()
+def uninstall(
+    force: Annotated[bool, typer.Option(help="Even if machines are left running that nobody looks after.")] = False,
+    delete_machines: Annotated[
+        bool, typer.Option(help="Delete all pools and templates first, and wait until their machines are gone.")
+    ] = False,
+    delete_crds: Annotated[
+        bool, typer.Option(help="Delete the kinds too, and with them every object of ours.")
+    ] = False,
+    webhook_config_prefix: Annotated[str, typer.Option(help="As it was installed: webhook.configPrefix.")] = "",
+    timeout: Annotated[str, typer.Option(help="How long to wait for machines to go.")] = "15m",
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Take Stratos off a cluster. Its kinds and their objects stay unless told otherwise."""
+    from stratos.cli.install.uninstall import UninstallOptions, run_uninstall
+
+    run_uninstall(
+        UninstallOptions(
+            kubeconfig=kubeconfig,
+            force=force,
+            delete_machines=delete_machines,
+            delete_crds=delete_crds,
+            webhook_config_prefix=webhook_config_prefix,
+            timeout=timeout,
+        )
+    )
+
+
+@app.command()
 def doorman(
     listen: Annotated[str, typer.Option(help="Where requests come in: HOST:PORT, or :PORT on all addresses.")] = (
         ":8000"

@@ -26,7 +26,8 @@ from stratos.controllers.webhook import webhook_configurations
 from stratos.kube.client import Client
 from stratos.kube.in_process import InProcessTransport
 from stratos.kube.transport import Transport
-from stratos.wiring.rights import controller_rights
+from stratos.wiring.installation.controller import namespace
+from stratos.wiring.installation.rights import controller_rights, objects_of, user
 
 ADMIN = "stratos:admin"
 SCHEDULER = "system:kube-scheduler"
@@ -99,7 +100,8 @@ class EmbeddedApi:
         return Client(self.transport(user))
 
     async def start(self) -> None:
-        ours = (*custom_resource_definitions(), *controller_rights(STRATOS), *webhook_configurations())
+        rights = objects_of(controller_rights(), user(STRATOS))
+        ours = (namespace(), *custom_resource_definitions(), *rights, *webhook_configurations())
         await self.server.start(list(ours) if self._stratos_installed else [])
 
     async def stop(self) -> None:

@@ -36,10 +36,9 @@ from stratos.telemetry.metrics import PresentLife
 from stratos.wiring.admission import AdmissionReplica
 from stratos.wiring.clouds import Cloud
 from stratos.wiring.controllers import ControllerSettings, add_controllers
+from stratos.wiring.installation.rights import LEASE_NAME
 from stratos.wiring.probes import listen, serving_metrics, serving_probes
 from stratos.wiring.tracing import tracing
-
-LEASE_NAME = "stratos-controller"
 
 log = get_logger(__name__)
 
