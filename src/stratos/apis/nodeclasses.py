@@ -16,6 +16,16 @@ NodeClass = AWSNodeClass | SimNodeClass
 NODE_CLASS_KINDS: dict[str, Kind[Any]] = {kind.kind: kind for kind in (AWS_NODE_CLASS, SIM_NODE_CLASS)}
 
 
+def prepares_machines(node_class: NodeClass) -> bool:
+    """Whether its machines run what we send them: then they pull images, and turn themselves off if they are to.
+
+    Bottlerocket runs no scripts, and user data of somebody's own brings whatever it brings.
+    """
+    if not isinstance(node_class, AWSNodeClass):
+        return True
+    return node_class.spec.bootstrap_template != "Bottlerocket" and node_class.spec.user_data is None
+
+
 def class_of_pool(pool: NodePool) -> NodeClassRef:
     """The class that launches a pool's machines; of a pool with inline settings (G0), the one made from them."""
     ref = pool.spec.template.node_class_ref

@@ -50,5 +50,6 @@ class MachineSnapshot:
     pods: tuple[Pod, ...] = ()  # on the node, finished ones too
     budgets: tuple[PodDisruptionBudget, ...] = ()
     turns_itself_off: bool = False  # at the end of its warm-up
+    pulls_images: bool = True  # its host fetches those of its pool, and says so
     daemon_sets: tuple[DaemonSet, ...] = ()
     over_limit: str = ""  # which limit its launch would exceed, in a sentence

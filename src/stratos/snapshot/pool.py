@@ -37,6 +37,7 @@ class LaunchShape:
     labels: Mapping[str, str] = field(default_factory=dict)  # that the class puts on nodes
     taints: tuple[Taint, ...] = ()
     spot: SpotShape | None = None
+    pulls_images: bool = True  # its host fetches those of the pool while it is prepared
 
 
 @dataclass(frozen=True, slots=True)

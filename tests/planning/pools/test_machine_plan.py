@@ -48,6 +48,7 @@ def plan(
     pool: dict[str, Any] | None = None,
     at: datetime = NOW,
     turns_itself_off: bool = False,
+    pulls_images: bool = True,
 ) -> MachinePlan:
     return plan_machine(
         MachineSnapshot(
@@ -58,6 +59,7 @@ def plan(
             node=node,
             pods=pods,
             turns_itself_off=turns_itself_off,
+            pulls_images=pulls_images,
         )
     )
 
@@ -211,6 +213,16 @@ def test_a25_a_failed_pull_fails_the_warm_up_only_when_images_are_required() -> 
     assert reason(required, ClaimCondition.WARMED_UP) == "image_pull_failed"
     assert "Terminate" in kinds(required)
     assert reason(best_effort, ClaimCondition.WARMED_UP) == "controller_stop"
+
+
+def test_images_that_nobody_pulls_are_not_waited_for() -> None:
+    """Bottlerocket runs no script that would: every warm-up would last until its timeout."""
+    pool = {"preWarm": {"images": ["a"]}}
+    waits = plan(warming(), seen=MachineState.RUNNING, node=a_node(), pool=pool)
+    goes_on = plan(warming(), seen=MachineState.RUNNING, node=a_node(), pool=pool, pulls_images=False)
+
+    assert waits.waits_for == "its images to be pulled"
+    assert reason(goes_on, ClaimCondition.WARMED_UP) == "controller_stop"
 
 
 def test_a_machine_that_pods_wait_for_goes_into_service_without_being_parked() -> None:

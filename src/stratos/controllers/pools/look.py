@@ -11,7 +11,7 @@ from stratos.apis.meta import is_condition_true
 from stratos.apis.namespace import NAMESPACE
 from stratos.apis.node import NODE
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
-from stratos.apis.nodeclasses import NODE_CLASS_KINDS, NodeClass, class_of_pool
+from stratos.apis.nodeclasses import NODE_CLASS_KINDS, NodeClass, class_of_pool, prepares_machines
 from stratos.apis.nodepool import NODE_POOL, NodePool
 from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.apis.persistentvolume import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
@@ -247,6 +247,7 @@ class Lookout:
             labels=kubelet.node_labels if kubelet else {},
             taints=kubelet.node_taints if kubelet else (),
             spot=self._spot_shape(node_class, instance_type, zones) if pool.spec.spot_replacement else None,
+            pulls_images=prepares_machines(node_class),
         )
         unready = [part for part in NodeClassPart if not is_condition_true(status.conditions, part)]
         if unready:
