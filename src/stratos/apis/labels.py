@@ -114,6 +114,9 @@ TAG_STATE = "stratos.sh/state"  # as on the node, and warmup-failed for one that
 TAG_STATE_NOTE = "stratos.sh/state-note"  # why it was given up
 TAG_CAPACITY_TYPE = "stratos.sh/capacity-type"  # on-demand or spot
 TAG_REPLACING_NODE = "stratos.sh/replacing-node"  # the node whose place a spot machine takes
+TAG_LAUNCH_TOKEN = "stratos.sh/launch-token"  # on EC2: what it was launched for, which is done once
+TAG_START_TOKEN = "stratos.sh/start-token"  # on EC2: what it was last started for, which is done once
+TAG_START_LAUNCH_TIME = "stratos.sh/start-launch-time"  # on EC2: its launch time before that; another one: it started
 
 # Finalizers
 POOL_FINALIZER = "stratos.sh/nodepool-finalizer"  # keeps a NodePool until its last machine is gone

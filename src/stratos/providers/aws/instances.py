@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stratos.apis.labels import TAG_LAUNCH_TOKEN
 from stratos.catalog.catalog import Catalog
 from stratos.providers.aws.batching import Batched
 from stratos.providers.aws.clients import AwsClients
 from stratos.providers.contract import CapacityType, Machine, MachineState
-
-LAUNCH_TOKEN_TAG = "stratos.sh/launch-token"
 
 _PAGE = {"PageSize": 1000}
 
@@ -48,8 +47,8 @@ class Instances:
         return {found.machine.id: found for found in await self._find({"instance-id": ids})}
 
     async def _ask_by_launch_token(self, tokens: tuple[str, ...]) -> dict[str, Instance]:
-        found = await self._find({f"tag:{LAUNCH_TOKEN_TAG}": tokens})
-        return {instance.machine.tags[LAUNCH_TOKEN_TAG]: instance for instance in found}
+        found = await self._find({f"tag:{TAG_LAUNCH_TOKEN}": tokens})
+        return {instance.machine.tags[TAG_LAUNCH_TOKEN]: instance for instance in found}
 
     async def _find(self, filters: Mapping[str, tuple[str, ...]]) -> list[Instance]:
         reservations = await self._clients.pages(

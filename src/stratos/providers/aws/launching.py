@@ -17,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from stratos.apis.labels import TAG_LAUNCH_TOKEN
 from stratos.base.clock import Clock
 from stratos.base.errors import InsufficientCapacity, StratosError, Unavailable
 from stratos.catalog.catalog import Catalog
 from stratos.providers.aws.clients import AwsClients
 from stratos.providers.aws.cluster_access import ClusterAccess
 from stratos.providers.aws.errors import AskedBefore, TemplateMissing, refusal
-from stratos.providers.aws.instances import LAUNCH_TOKEN_TAG, Instances, price, provider_id, read_instance
+from stratos.providers.aws.instances import Instances, price, provider_id, read_instance
 from stratos.providers.aws.requests import (
     Round,
     create_fleet,
@@ -158,7 +159,7 @@ class Launching:
             zone=zone,
             capacity_type=request.capacity_type,
             image=request.image,
-            tags={**request.tags, LAUNCH_TOKEN_TAG: request.token},
+            tags={**request.tags, TAG_LAUNCH_TOKEN: request.token},
             launched_at=self._clock.now(),
             price_usd_per_hour=price(self._catalog, launched["InstanceType"], zone, request.capacity_type),
         )

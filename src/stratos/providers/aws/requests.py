@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stratos.apis.labels import MANAGED_BY, TAG_CLUSTER, TAG_MANAGED_BY
-from stratos.providers.aws.instances import LAUNCH_TOKEN_TAG
+from stratos.apis.labels import MANAGED_BY, TAG_CLUSTER, TAG_LAUNCH_TOKEN, TAG_MANAGED_BY
 from stratos.providers.aws.settings import AwsSettings
 from stratos.providers.contract import CapacityType, Disk, LaunchRequest, OfferingKey, Subnet
 
@@ -172,5 +171,5 @@ def _override(request: LaunchRequest, place: Place, number: int) -> dict[str, An
 
 
 def _tags(request: LaunchRequest, *kinds: str) -> list[dict[str, Any]]:
-    tags = {**request.tags, LAUNCH_TOKEN_TAG: request.token}
+    tags = {**request.tags, TAG_LAUNCH_TOKEN: request.token}
     return [tag_specification(kind, tags) for kind in kinds]

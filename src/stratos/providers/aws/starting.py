@@ -8,12 +8,10 @@ starts nothing and loses nothing.
 
 from __future__ import annotations
 
+from stratos.apis.labels import TAG_START_LAUNCH_TIME, TAG_START_TOKEN
 from stratos.base.errors import InsufficientCapacity
 from stratos.providers.aws.clients import AwsClients
 from stratos.providers.contract import Machine, MachineBusy, MachineState, OfferingKey, OutOfStock
-
-_TOKEN_TAG = "stratos.sh/start-token"
-_BEFORE_TAG = "stratos.sh/start-launch-time"  # the launch time that was shown when the token came
 
 
 async def start(clients: AwsClients, machine: Machine, token: str) -> None:
@@ -22,7 +20,7 @@ async def start(clients: AwsClients, machine: Machine, token: str) -> None:
         raise MachineBusy(f"machine {machine.id} is still stopping", hint="start it once it is stopped")
     if machine.state is not MachineState.STOPPED or _was_started(machine, token):
         return
-    tags = {_TOKEN_TAG: token, _BEFORE_TAG: machine.launched_at.isoformat()}
+    tags = {TAG_START_TOKEN: token, TAG_START_LAUNCH_TIME: machine.launched_at.isoformat()}
     await clients.call(
         "ec2",
         "create_tags",
@@ -37,5 +35,5 @@ async def start(clients: AwsClients, machine: Machine, token: str) -> None:
 
 
 def _was_started(machine: Machine, token: str) -> bool:
-    before = machine.tags.get(_BEFORE_TAG)
-    return machine.tags.get(_TOKEN_TAG) == token and before != machine.launched_at.isoformat()
+    before = machine.tags.get(TAG_START_LAUNCH_TIME)
+    return machine.tags.get(TAG_START_TOKEN) == token and before != machine.launched_at.isoformat()
