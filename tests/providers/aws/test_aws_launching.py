@@ -188,6 +188,24 @@ def test_what_was_not_answered_is_asked_for_before_anything_that_became_possible
     run(story())
 
 
+def test_a_crash_after_a_zone_without_stock_leaves_one_machine(aws: LoopbackAws, run: Run) -> None:
+    """Whoever comes after the crash asks the zones anew, and the second knows the token."""
+    request = a_request(aws, "crash")
+    aws.faults.out_of_stock.add(OfferingKey("m5.large", request.subnets[0].zone, ON_DEMAND))
+    aws.faults.lost_answers["ec2:RunInstances"] = 1  # a refusal is not counted
+
+    async def story() -> None:
+        with pytest.raises(Unavailable):
+            await a_provider(aws).launch(request)
+        aws.faults.unseen.update(launched(aws, "crash"))
+
+        machine = await a_provider(aws).launch(request)
+
+        assert launched(aws, "crash") == [machine.id]
+
+    run(story())
+
+
 def test_a_machine_asked_for_in_other_words_is_waited_for_and_found(aws: LoopbackAws, run: Run) -> None:
     """A newer image came between the two: the first machine counts, not a second one beside it."""
     request = a_request(aws, "reworded")

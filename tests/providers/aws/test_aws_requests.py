@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from stratos.providers.aws.requests import (
-    client_token,
-    create_fleet,
-    machine_description,
-    rounds,
-    run_instances,
-    template_content,
-)
+from stratos.providers.aws.requests import Order, client_token, create_fleet, rounds, run_instances, template_content
 from stratos.providers.aws.settings import AwsSettings
 from stratos.providers.contract import Bootstrap, CapacityType, Disk, LaunchRequest, SecurityGroup, Subnet
 
@@ -30,6 +23,15 @@ def a_request(**fields: Any) -> LaunchRequest:
     return LaunchRequest(**usual | fields)
 
 
+def an_order(request: LaunchRequest, *, user_data: str = "", **settings: Any) -> Order:
+    return Order(request, AwsSettings(**settings), user_data)
+
+
+def run_said(request: LaunchRequest, **settings: Any) -> dict[str, Any]:
+    """The call that asks for a machine in the first of its places."""
+    return run_instances(an_order(request, **settings), rounds(request)[0][0], attempt="")
+
+
 def test_b47_a_launch_carries_the_subnet_the_groups_the_profile_and_the_image() -> None:
     """Whoever names them knows the network: a machine elsewhere would not reach the cluster."""
     request = a_request(
@@ -37,9 +39,9 @@ def test_b47_a_launch_carries_the_subnet_the_groups_the_profile_and_the_image() 
         instance_profile="node-profile",
     )
 
-    said = run_instances(request, rounds(request)[1][0], machine_description(request, AwsSettings()), "", attempt="")
+    said = run_said(request)
 
-    assert said["SubnetId"] == "subnet-b"
+    assert said["SubnetId"] == "subnet-a"
     assert said["SecurityGroupIds"] == ["sg-1", "sg-2"]
     assert said["IamInstanceProfile"] == {"Name": "node-profile"}
     assert said["ImageId"] == "ami-1"
@@ -53,7 +55,7 @@ def test_b47_a_fleets_template_carries_the_same() -> None:
         instance_profile="arn:aws:iam::1:instance-profile/nodes",
     )
 
-    said = template_content(machine_description(request, AwsSettings()), "#!/bin/sh", "prod")
+    said = template_content(an_order(request, user_data="#!/bin/sh"), "prod")
 
     assert said["SecurityGroupIds"] == ["sg-1"]
     assert said["IamInstanceProfile"] == {"Arn": "arn:aws:iam::1:instance-profile/nodes"}
@@ -69,7 +71,7 @@ def test_b48_disks_are_passed_on_with_their_sizes_and_end_with_their_machine() -
         )
     )
 
-    devices = machine_description(request, AwsSettings())["BlockDeviceMappings"]
+    devices = run_said(request)["BlockDeviceMappings"]
 
     first = {"VolumeSize": 80, "VolumeType": "gp3", "Encrypted": True, "Iops": 6000, "Throughput": 250}
     second = {"VolumeSize": 400, "VolumeType": "io2", "SnapshotId": "snap-1"}
@@ -84,7 +86,7 @@ def test_a34_a_fleet_is_given_every_type_in_every_subnet() -> None:
     types = ("m5.large", "m5a.large", "m6i.large")
     request = a_request(capacity_type=CapacityType.SPOT, instance_types=types, max_price_usd_per_hour=0.05)
 
-    said = create_fleet(request, rounds(request)[0], "template", "price-capacity-optimized", attempt="")
+    said = create_fleet(an_order(request), rounds(request)[0], "template", attempt="")
 
     overrides = said["LaunchTemplateConfigs"][0]["Overrides"]
     pairs = {(each["InstanceType"], each["SubnetId"]) for each in overrides}
@@ -117,7 +119,7 @@ def test_several_on_demand_types_are_wanted_in_their_order() -> None:
     """Whoever lists types puts the cheapest, or the fittest, first."""
     request = a_request(instance_types=("m5.large", "m5.xlarge"))
 
-    said = create_fleet(request, rounds(request)[0], "template", "price-capacity-optimized", attempt="")
+    said = create_fleet(an_order(request), rounds(request)[0], "template", attempt="")
 
     overrides = said["LaunchTemplateConfigs"][0]["Overrides"]
     assert said["OnDemandOptions"] == {"AllocationStrategy": "prioritized"}
@@ -149,7 +151,7 @@ def test_launches_alike_share_a_template() -> None:
     one = a_request(capacity_type=CapacityType.SPOT, tags={"stratos.sh/claim": "one"})
     other = replace(one, token="claim-2", tags={"stratos.sh/claim": "other"})
 
-    contents = [template_content(machine_description(each, AwsSettings()), "", "prod") for each in (one, other)]
+    contents = [template_content(an_order(each), "prod") for each in (one, other)]
 
     assert contents[0] == contents[1]
 
@@ -158,7 +160,7 @@ def test_tags_are_set_by_the_launch_itself_and_say_its_token() -> None:
     """A machine without tags, for the length of a crash, would belong to nobody."""
     request = a_request(tags={"stratos.sh/claim": "one"})
 
-    said = run_instances(request, rounds(request)[0][0], {}, "", attempt="")
+    said = run_said(request)
 
     (instance,) = (each for each in said["TagSpecifications"] if each["ResourceType"] == "instance")
     assert instance["Tags"] == [
@@ -169,17 +171,14 @@ def test_tags_are_set_by_the_launch_itself_and_say_its_token() -> None:
 
 def test_a_class_that_hibernates_says_so_at_launch_and_spot_machines_cannot() -> None:
     """EC2 allows it only to machines that were launched for it."""
-    settings = AwsSettings(hibernation=True)
+    on_demand, spot = a_request(), a_request(capacity_type=CapacityType.SPOT)
 
-    assert machine_description(a_request(), settings)["HibernationOptions"] == {"Configured": True}
-    assert "HibernationOptions" not in machine_description(a_request(capacity_type=CapacityType.SPOT), settings)
+    assert run_said(on_demand, hibernation=True)["HibernationOptions"] == {"Configured": True}
+    assert "HibernationOptions" not in template_content(an_order(spot, hibernation=True), "prod")
 
 
 def test_metadata_options_are_said_as_far_as_the_class_says_them() -> None:
-    settings = AwsSettings(http_tokens="required", http_put_response_hop_limit=2)
+    said = run_said(a_request(), http_tokens="required", http_put_response_hop_limit=2)
 
-    assert machine_description(a_request(), settings)["MetadataOptions"] == {
-        "HttpTokens": "required",
-        "HttpPutResponseHopLimit": 2,
-    }
-    assert "MetadataOptions" not in machine_description(a_request(), AwsSettings())
+    assert said["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}
+    assert "MetadataOptions" not in run_said(a_request())

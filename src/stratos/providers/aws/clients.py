@@ -37,7 +37,7 @@ class AwsClients:
         """``endpoint_url`` stands in for all services; without it, the SDK finds each as its environment says."""
         self.region = region
         self._endpoint_url = endpoint_url
-        self._session = boto3.Session(region_name=region)
+        self._session: Any = None
         self._clients: dict[str, Any] = {}  # by service
         self._making = threading.Lock()  # sessions are not safe to be used from two threads, clients are
         self._threads = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="aws")
@@ -66,8 +66,9 @@ class AwsClients:
             raise LookupError(f"{service} {operation} is missing from the table of permissions")
 
         def work() -> T:
-            client = self._client(service)
+            client = None
             try:
+                client = self._client(service)
                 return ask(client)
             except Exception as error:  # the SDK lets errors of the libraries below it through, too
                 told = translated(error, service=service, operation=operation, region=self.region)
@@ -79,6 +80,8 @@ class AwsClients:
 
     def _client(self, service: str) -> Any:
         with self._making:
+            if self._session is None:
+                self._session = boto3.Session(region_name=self.region)
             if service not in self._clients:
                 self._clients[service] = self._session.client(service, endpoint_url=self._endpoint_url, config=_CONFIG)
             return self._clients[service]
@@ -87,5 +90,5 @@ class AwsClients:
         """Read credentials anew for the next call. The SDK renews those of roles, not those in files."""
         with self._making:
             if self._clients.get(service) is client:
-                self._session = boto3.Session(region_name=self.region)
+                self._session = None
                 self._clients.clear()

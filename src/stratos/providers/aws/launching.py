@@ -26,10 +26,10 @@ from stratos.providers.aws.cluster_access import ClusterAccess
 from stratos.providers.aws.errors import AskedBefore, TemplateMissing, refusal
 from stratos.providers.aws.instances import Instances, price, provider_id, read_instance
 from stratos.providers.aws.requests import (
+    Order,
     Round,
     create_fleet,
     is_for_fleet,
-    machine_description,
     rounds,
     run_instances,
     template_content,
@@ -84,16 +84,14 @@ class Launching:
 
     async def _ask(self, request: LaunchRequest) -> Machine:
         settings = AwsSettings.from_settings(request.settings)
-        script = user_data(request.bootstrap, settings, self._cluster)
-        description = machine_description(request, settings)
+        order = Order(request, settings, user_data(request.bootstrap, settings, self._cluster))
+        ask = self._ask_fleet if is_for_fleet(request) else self._run
         tried: list[OfferingKey] = []
         refused: InsufficientCapacity | None = None
         for places in self._tries.unanswered_first(request.token, rounds(request)):
             try:
-                with self._tries.asking(request.token, places):
-                    if is_for_fleet(request):
-                        return await self._ask_fleet(request, places, description, script, settings.allocation_strategy)
-                    return await self._run(request, places, description, script)
+                with self._tries.asking(request.token, places) as attempt:
+                    return await ask(order, places, attempt)
             except InsufficientCapacity as error:
                 refused = refused or error
             tried += (place.offering(request.capacity_type) for place in places)
@@ -104,31 +102,27 @@ class Launching:
             hint=refused.hint if refused else "give the node class subnets",
         ) from refused
 
-    async def _run(self, request: LaunchRequest, places: Round, description: Mapping[str, Any], script: str) -> Machine:
-        attempt = self._tries.attempt(request.token)
-        parameters = run_instances(request, places[0], description, script, attempt=attempt)
+    async def _run(self, order: Order, places: Round, attempt: str) -> Machine:
+        parameters = run_instances(order, places[0], attempt=attempt)
         answer = await self._clients.call("ec2", "run_instances", **parameters)
         return read_instance(answer["Instances"][0], self._catalog).machine
 
-    async def _ask_fleet(
-        self, request: LaunchRequest, places: Round, description: Mapping[str, Any], script: str, strategy: str
-    ) -> Machine:
-        content = template_content(description, script, self._cluster.name)
+    async def _ask_fleet(self, order: Order, places: Round, attempt: str) -> Machine:
+        content = template_content(order, self._cluster.name)
         try:
-            return await self._fleet(request, places, content, strategy)
+            return await self._fleet(order, places, content, attempt)
         except TemplateMissing:  # somebody deleted it
             self._templates.forget(content)
-            return await self._fleet(request, places, content, strategy)
+            return await self._fleet(order, places, content, attempt)
 
-    async def _fleet(self, request: LaunchRequest, places: Round, content: Mapping[str, Any], strategy: str) -> Machine:
+    async def _fleet(self, order: Order, places: Round, content: Mapping[str, Any], attempt: str) -> Machine:
         template = await self._templates.name_of(content)
-        attempt = self._tries.attempt(request.token)
-        parameters = create_fleet(request, places, template, strategy, attempt=attempt)
+        parameters = create_fleet(order, places, template, attempt=attempt)
         answer = await self._clients.call("ec2", "create_fleet", **parameters)
         launched = next((group for group in answer.get("Instances", ()) if group.get("InstanceIds")), None)
         if launched is None:
             raise self._why_none(answer.get("Errors", ()))
-        return self._new_machine(request, launched)
+        return self._new_machine(order.request, launched)
 
     def _why_none(self, errors: Iterable[Mapping[str, Any]]) -> StratosError:
         """A fleet says why for each offering. That one has no stock tells less than any other reason."""

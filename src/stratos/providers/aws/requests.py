@@ -31,6 +31,15 @@ Round = tuple[Place, ...]
 """The places that one call asks for a machine in."""
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A request with what else there is to say of its machine."""
+
+    request: LaunchRequest
+    settings: AwsSettings
+    user_data: str
+
+
 def is_for_fleet(request: LaunchRequest) -> bool:
     """Whether EC2 shall choose: among spot offerings, or among several types."""
     return request.capacity_type is CapacityType.SPOT or len(request.instance_types) > 1
@@ -69,8 +78,54 @@ def tag_specification(kind: str, tags: Mapping[str, str]) -> dict[str, Any]:
     return {"ResourceType": kind, "Tags": [{"Key": key, "Value": tags[key]} for key in sorted(tags)]}
 
 
-def machine_description(request: LaunchRequest, settings: AwsSettings) -> dict[str, Any]:
-    """What both RunInstances and launch templates say of a machine; user data is not in it."""
+def run_instances(order: Order, place: Place, *, attempt: str) -> dict[str, Any]:
+    """The parameters of RunInstances, for one machine."""
+    return {
+        **_description(order),
+        **({"UserData": order.user_data} if order.user_data else {}),  # which the SDK puts into base64
+        "InstanceType": place.instance_type,
+        "SubnetId": place.subnet.id,
+        "MinCount": 1,
+        "MaxCount": 1,
+        "ClientToken": client_token(order.request, (place,), attempt),
+        "TagSpecifications": _tags(order.request, "instance", "volume", "network-interface"),
+    }
+
+
+def template_content(order: Order, cluster_name: str) -> dict[str, Any]:
+    """The launch template of a fleet. What tells one machine from the next stays out, so that they share it."""
+    tags = {TAG_MANAGED_BY: MANAGED_BY, TAG_CLUSTER: cluster_name}
+    user_data = base64.b64encode(order.user_data.encode()).decode()
+    return {
+        **_description(order),
+        **({"UserData": user_data} if user_data else {}),
+        "TagSpecifications": [tag_specification("network-interface", tags)],  # the call for a fleet cannot say these
+    }
+
+
+def create_fleet(order: Order, places: Round, template: str, *, attempt: str) -> dict[str, Any]:
+    """The parameters of CreateFleet, for one machine, at once or not at all."""
+    request = order.request
+    spot = request.capacity_type is CapacityType.SPOT
+    options = {"AllocationStrategy": order.settings.allocation_strategy if spot else "prioritized"}
+    return {
+        "Type": "instant",
+        "TargetCapacitySpecification": {"TotalTargetCapacity": 1, "DefaultTargetCapacityType": request.capacity_type},
+        "SpotOptions" if spot else "OnDemandOptions": options,
+        "LaunchTemplateConfigs": [
+            {
+                "LaunchTemplateSpecification": {"LaunchTemplateName": template, "Version": "1"},
+                "Overrides": [_override(request, place, number) for number, place in enumerate(places)],
+            }
+        ],
+        "ClientToken": client_token(request, places, attempt),
+        "TagSpecifications": _tags(request, "fleet", "instance", "volume"),
+    }
+
+
+def _description(order: Order) -> dict[str, Any]:
+    """What both RunInstances and launch templates say of a machine, but for its user data."""
+    request, settings = order.request, order.settings
     description: dict[str, Any] = {"ImageId": request.image}
     if request.instance_profile:
         by = "Arn" if request.instance_profile.startswith("arn:") else "Name"
@@ -107,55 +162,6 @@ def _block_device(disk: Disk) -> dict[str, Any]:
     return {
         "DeviceName": disk.device_name,
         "Ebs": {name: value for name, value in volume.items() if value is not None},
-    }
-
-
-def run_instances(
-    request: LaunchRequest, place: Place, description: Mapping[str, Any], user_data: str, *, attempt: str
-) -> dict[str, Any]:
-    """The parameters of RunInstances, for one machine."""
-    return {
-        **description,
-        **({"UserData": user_data} if user_data else {}),  # which the SDK puts into base64
-        "InstanceType": place.instance_type,
-        "SubnetId": place.subnet.id,
-        "MinCount": 1,
-        "MaxCount": 1,
-        "ClientToken": client_token(request, (place,), attempt),
-        "TagSpecifications": _tags(request, "instance", "volume", "network-interface"),
-    }
-
-
-def template_content(description: Mapping[str, Any], user_data: str, cluster_name: str) -> dict[str, Any]:
-    """The launch template of a fleet. What tells one machine from the next stays out, so that they share it."""
-    tags = {TAG_MANAGED_BY: MANAGED_BY, TAG_CLUSTER: cluster_name}
-    encoded = base64.b64encode(user_data.encode()).decode()
-    return {
-        **description,
-        **({"UserData": encoded} if user_data else {}),
-        "TagSpecifications": [tag_specification("network-interface", tags)],  # the call for a fleet cannot say these
-    }
-
-
-def create_fleet(
-    request: LaunchRequest, places: Round, template: str, strategy: str, *, attempt: str
-) -> dict[str, Any]:
-    """The parameters of CreateFleet, for one machine, at once or not at all."""
-    spot = request.capacity_type is CapacityType.SPOT
-    options = {"AllocationStrategy": strategy if spot else "prioritized"}
-    overrides = [_override(request, place, number) for number, place in enumerate(places)]
-    return {
-        "Type": "instant",
-        "TargetCapacitySpecification": {"TotalTargetCapacity": 1, "DefaultTargetCapacityType": request.capacity_type},
-        "SpotOptions" if spot else "OnDemandOptions": options,
-        "LaunchTemplateConfigs": [
-            {
-                "LaunchTemplateSpecification": {"LaunchTemplateName": template, "Version": "1"},
-                "Overrides": overrides,
-            }
-        ],
-        "ClientToken": client_token(request, places, attempt),
-        "TagSpecifications": _tags(request, "fleet", "instance", "volume"),
     }
 
 

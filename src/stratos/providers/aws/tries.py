@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from stratos.base.clock import Clock
@@ -22,7 +22,7 @@ _MOST_REMEMBERED = 10_000  # launches are given up without a word to us
 
 @dataclass(slots=True)
 class _Tried:
-    attempt: str = ""
+    attempts: dict[Round, str] = field(default_factory=dict)  # of those that were refused
     unanswered: Round | None = None
     asked_before_since: datetime | None = None
 
@@ -32,23 +32,22 @@ class Tries:
         self._clock = clock
         self._by_token: dict[str, _Tried] = {}
 
-    def attempt(self, token: str) -> str:
-        """Part of the client token: another one after each refusal, since EC2 would only repeat it to the same."""
-        tried = self._by_token.get(token)
-        return tried.attempt if tried else ""
-
     def unanswered_first(self, token: str, rounds: Iterable[Round]) -> list[Round]:
         """The rounds, beginning with the one that nobody knows the outcome of."""
         tried = self._by_token.get(token)
         return sorted(rounds, key=lambda round_: tried is None or round_ != tried.unanswered)
 
     @contextmanager
-    def asking(self, token: str, round_: Round) -> Iterator[None]:
-        """Around the call that asks: learn from how it ends."""
+    def asking(self, token: str, round_: Round) -> Iterator[str]:
+        """Around the call that asks: learn from how it ends.
+
+        What it gives is part of the client token: another one after each refusal, which EC2 would only repeat to the
+        same one. The first is always the same, whoever asks.
+        """
         tried = self._of(token)
         tried.unanswered = round_
         try:
-            yield
+            yield tried.attempts.get(round_, "")
         except (Unavailable, AskedBefore):
             raise  # there may be a machine
         except StratosError:
@@ -74,5 +73,6 @@ class Tries:
         return self._by_token.setdefault(token, _Tried())
 
     def _refused(self, tried: _Tried) -> None:
+        if tried.unanswered is not None:
+            tried.attempts[tried.unanswered] = self._clock.now().isoformat()
         tried.unanswered = tried.asked_before_since = None
-        tried.attempt = self._clock.now().isoformat()
