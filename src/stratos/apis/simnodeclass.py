@@ -20,6 +20,9 @@ class SimNodeClassSpec(Struct):
     boot_time: Annotated[Duration | None, described("Cold boot, always this long. Unset: drawn for each boot.")] = None
     start_time: Annotated[Duration | None, described("Start from stopped, always this long.")] = None
     disk_size: Annotated[int, described("GiB.", ge=1)] = 100
+    image_streaming: Annotated[
+        bool, described("Containers start from images that are still being fetched, as on GKE and AKS if told so.")
+    ] = False
     kubelet: KubeletSettings | None = None
     warmup_script: Annotated[
         str | None, described("Run once while the machine is prepared: lines such as 'prefetch weights 20Gi'.")

@@ -46,7 +46,8 @@ class ImageStore:
             if not self._registry.exists(image):
                 raise PullFailed("ErrImagePull", f'failed to pull image "{image}": {image}: not found')
             if image not in self._disk.images:
-                await asyncio.sleep(self._registry.pull_seconds(image) - self._registry.latency_seconds)
+                seconds = self._registry.pull_seconds(image, streamed=self._disk.streams_images)
+                await asyncio.sleep(seconds - self._registry.latency_seconds)
                 self._disk.images[image] = self._registry.size_bytes(image)
 
 

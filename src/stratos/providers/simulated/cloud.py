@@ -45,7 +45,7 @@ from stratos.providers.simulated.host import HostDisk, HostSoftware
 from stratos.providers.simulated.hypervisor import Hypervisor
 from stratos.providers.simulated.machines import Cost, SimulatedMachine, launched_machine
 from stratos.providers.simulated.market import Quota, Stock, Toll
-from stratos.providers.simulated.resolve import resolve_node_class
+from stratos.providers.simulated.resolve import IMAGE_STREAMING, resolve_node_class
 from stratos.providers.simulated.sales import Sales
 from stratos.providers.simulated.saved import load_machines, save_machines
 from stratos.providers.simulated.timings import Duration, TimingTable
@@ -382,7 +382,16 @@ class SimulatedCloud:
             request=request,
             offering=OfferingKey(offering.instance_type, offering.zone, offering.capacity_type),
             price_usd_per_hour=offering.price_usd_per_hour,
-            disk=HostDisk(disks[0].size_gib),
+            disk=HostDisk(
+                disks[0].size_gib,
+                images={
+                    image: size
+                    for disk in disks
+                    if disk.snapshot_id
+                    for image, size in self.account.snapshots[disk.snapshot_id].items()
+                },
+                streams_images=IMAGE_STREAMING in request.settings,
+            ),
             disk_usd_per_hour=sum(
                 disk_usd_per_hour(disk.size_gib, disk.volume_type, iops=disk.iops, throughput=disk.throughput)
                 for disk in disks

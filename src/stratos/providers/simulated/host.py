@@ -19,6 +19,7 @@ class HostDisk:
     size_gib: int
     images: dict[str, int] = field(default_factory=dict)  # container images, with their size in bytes
     files: dict[str, int] = field(default_factory=dict)  # paths, with their size in bytes
+    streams_images: bool = False  # containers start from images that are still being fetched
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ from stratos.providers.simulated.account import Account, MachineImage, has_tags
 BOOT_TIME = "boot-time"
 START_TIME = "start-time"
 """Settings by which a SimNodeClass fixes how long its machines take, as durations."""
+IMAGE_STREAMING = "image-streaming"
+"""The setting of a SimNodeClass whose machines begin to use images while they are still being fetched."""
 
 _USUAL_ARCH = "amd64"
 
@@ -77,7 +79,8 @@ def _resolve_aws(
 
 def _resolve_sim(spec: SimNodeClassSpec, lookup: _Lookup, catalog: Catalog, arch: str) -> ResolvedNodeClass:
     own = existing_type(spec.instance_type, "spec.instanceType", catalog) if spec.instance_type else None
-    settings = {BOOT_TIME: spec.boot_time, START_TIME: spec.start_time}
+    streaming = "true" if spec.image_streaming else None
+    settings = {BOOT_TIME: spec.boot_time, START_TIME: spec.start_time, IMAGE_STREAMING: streaming}
     kubelet = spec.kubelet or KubeletSettings()
     return ResolvedNodeClass(
         instance_type=spec.instance_type or "",

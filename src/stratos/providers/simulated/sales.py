@@ -47,6 +47,11 @@ class Sales:
             for index, name in enumerate(request.instance_types)
             if name not in self._catalog.instance_types
         ]
+        problems += [
+            FieldProblem(f"disks[{index}]", "FieldValueInvalid", f"there is no snapshot {disk.snapshot_id!r}")
+            for index, disk in enumerate(request.disks)
+            if disk.snapshot_id and disk.snapshot_id not in self._account.snapshots
+        ]
         if not self._offerings(request):
             message = "none of the types is sold in any of the zones under these terms"
             problems.append(FieldProblem("instance_types", "FieldValueInvalid", message))
