@@ -2,7 +2,7 @@
 
 Every call may raise `Throttled`, `Unauthorized`, `Forbidden` and `Unavailable`. After `Unavailable` nobody knows
 whether the call took effect: that is what tokens are for. Calls return when the cloud has accepted them, and the
-machine's ``state`` follows in its own time.
+machine's ``state`` follows in its own time. For some seconds after its launch, a cloud may not find a machine.
 """
 
 from __future__ import annotations
