@@ -14,6 +14,7 @@ from stratos.planning.packing.domains import Domains
 from stratos.planning.packing.filling import Filling, Place, shrink_machines
 from stratos.planning.packing.improving import rearrange
 from stratos.planning.packing.lots import make_lots
+from stratos.planning.packing.ordering import spread_pods_first
 from stratos.planning.packing.patterns.solve import solve_patterns
 from stratos.planning.packing.preferences import versions_of
 from stratos.planning.packing.problem import Packing, PackingProblem, PlannedMachine
@@ -24,7 +25,11 @@ from stratos.planning.packing.stating import Statement, Stating, hardness
 
 AMOUNTS, PATTERNS = "aggregate resources", "patterns"  # how a bound was proved
 GOOD_ENOUGH = 0.003  # a gap below which further work is not worth anybody's time
+NEEDS_SHARE = (
+    0.2  # of the allowance: what pods need at least only has to be proved, and to say which machines to ask about
+)
 MOST_SETTLINGS = 3  # then rules chase each other round, and what was bound last stands
+SAME = 1 - 1e-6  # bounds that differ by less differ in rounding alone
 MOST_WORK = 2_000_000  # classes × kinds × resources; the question alone would take minutes to write down past that
 
 
@@ -116,9 +121,9 @@ class _Packer:
     ) -> Packing:
         """Ask what the pods need at least; where rules say more than that, ask again with the rules."""
         splits = stating.splits(first.places)
-        share = allowance_seconds / 2 if splits else allowance_seconds
+        share = allowance_seconds * (NEEDS_SHARE if splits else 1.0)
         proved = found = solve_patterns(needs.demand, needs.start, allowance_seconds=share)
-        proof = PATTERNS if proved.lower_bound_usd_per_hour >= bound else AMOUNTS
+        proof = PATTERNS if proved.lower_bound_usd_per_hour >= bound * SAME else AMOUNTS
         bound = max(bound, proved.lower_bound_usd_per_hour)
         question = needs
         if splits:
@@ -128,10 +133,11 @@ class _Packer:
             if hardness(question.demand) > MOST_WORK:
                 report = "this is the first answer: rules about zones and hosts split the pods into too many kinds"
                 return self._answer(first, bound, proof, report)
-            found = solve_patterns(question.demand, question.start, allowance_seconds=share)
+            found = solve_patterns(question.demand, question.start, allowance_seconds=allowance_seconds - share)
         fresh = self._empty_bins()
         arranged = rearrange(first.places, first.bins, fresh, question, found.machines, self._wanted)
-        improved = self._settle(fresh, arranged, first.left_over)
+        ordered = spread_pods_first(arranged, stating.counting, stating.domains)
+        improved = self._settle(fresh, ordered, first.left_over)
         return self._answer(min(first, improved, key=lambda attempt: attempt.rank), bound, proof)
 
     def _empty_bins(self) -> Bins:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +65,8 @@ class Stating:
     ) -> None:
         self._bins = bins
         self._sites = sites
-        self._domains = domains
-        self._counting = counting
+        self.domains = domains
+        self.counting = counting
         self._wanted = wanted
         self._amounts = amounts
 
@@ -73,7 +74,7 @@ class Stating:
         """What any answer must provide: rules that an answer could get around are left out, so that bounds are true."""
         members = self._members(places, pinned=False)
         groups, pairs = self._kept_apart(list(members))
-        statement = self._statement(places, members, groups, pairs)
+        statement = self._statement(places, members, groups, [], pairs)
         requests = statement.demand.requests.copy()
         requests[:, self._amounts : self._rows] = 0  # volumes that pods share were counted twice
         return replace(statement, demand=replace(statement.demand, requests=requests))
@@ -81,7 +82,7 @@ class Stating:
     def splits(self, places: Sequence[Place]) -> bool:
         """Is there more to say about these pods than what they need?"""
         bought = [place for place in places if self._bins.is_machine(place.bin)]
-        companies = {self._counting.company(place.version) for place in bought}
+        companies = {self.counting.company(place.version) for place in bought}
         return (
             self._rows > self._amounts
             or any(company.keys for company in companies)
@@ -97,7 +98,7 @@ class Stating:
         staying = {place.bin for place in places if self._stays(place.version)}
         members = self._members(places, pinned=True, staying=staying)
         groups, pairs = self._kept_apart(list(members))
-        statement = self._statement(places, members, [*groups, *self._spread_over_hosts(list(members))], pairs)
+        statement = self._statement(places, members, groups, self._spread_over_hosts(list(members)), pairs)
         return self._only_shapes(statement, shapes)
 
     def _only_shapes(self, statement: Statement, shapes: Sequence[Machine]) -> Statement:
@@ -121,8 +122,8 @@ class Stating:
 
     def _stays(self, requirements: PodRequirements) -> bool:
         """Pods that must share a host with others cannot be told to in a question."""
-        together = self._counting.company(requirements).together
-        return any(self._domains.is_unique(count.key) for count in together)
+        together = self.counting.company(requirements).together
+        return any(self.domains.is_unique(count.key) for count in together)
 
     @property
     def _rows(self) -> int:
@@ -140,24 +141,28 @@ class Stating:
         return members
 
     def _pins(self, place: Place) -> tuple[tuple[str, int], ...]:
-        company = self._counting.company(place.version)
-        keys = sorted(key for key in company.keys if not self._domains.is_unique(key))
+        company = self.counting.company(place.version)
+        keys = sorted(key for key in company.keys if not self.domains.is_unique(key))
         lot = int(self._bins.lot[place.bin])
-        return tuple((key, int(self._domains.of_lots(key)[lot])) for key in keys)
+        return tuple((key, int(self.domains.of_lots(key)[lot])) for key in keys)
 
     def _statement(
         self,
         places: Sequence[Place],
         members: Mapping[_Asker, list[int]],
         groups: Sequence[Group],
+        spread: Sequence[Group],
         pairs: set[tuple[int, int]],
     ) -> Statement:
         class_of = {index: number for number, indices in enumerate(members.values()) for index in indices}
         contents: dict[int, Counter[int]] = {}
         for index, number in class_of.items():
             contents.setdefault(places[index].bin, Counter())[number] += 1
+        bought = [(int(self._bins.lot[index]), int(self._bins.choice[index]), each) for index, each in contents.items()]
+        limits = self._limits(bought)
         # A start that breaks a statement would be no start: what was placed by the rules alone may go beyond it.
-        kept = _kept_by(groups, contents.values())
+        bought += self._set_apart(bought, spread, list(members))
+        kept = _kept_by([*groups, *spread], [content for _, _, content in bought])
         numbers = [len(indices) for indices in members.values()]
         rows = sorted(
             (group for group in kept if len(group.classes) > 1),
@@ -169,7 +174,7 @@ class Stating:
         for group in kept:
             if len(group.classes) == 1:
                 most[group.classes[0]] = min(int(most[group.classes[0]]), group.most)
-        apart = {pair for pair in pairs if not any(set(pair) <= set(content) for content in contents.values())}
+        apart = {pair for pair in pairs if not any(set(pair) <= set(content) for _, _, content in bought)}
         requests = np.array([self._wanted[each] for each, _ in members], dtype=np.int64).reshape(-1, self._rows)
         capacity = np.concatenate([lot.capacity for lot in self._bins.lots])
         for group in rows:
@@ -184,14 +189,13 @@ class Stating:
             price_usd_per_hour=np.concatenate([lot.prices for lot in self._bins.lots]),
             allowed=self._allowed(members),
             most_per_machine=most,
-            limit=self._limits(contents),
+            limit=limits,
             apart=tuple(sorted(apart)),
         )
         start = tuple(
-            Machine(
-                number_of[int(self._bins.lot[index]), int(self._bins.choice[index])], tuple(sorted(content.items()))
-            )
-            for index, content in sorted(contents.items())
+            Machine(number_of[lot, choice], tuple(sorted(content.items())))
+            for lot, choice, content in bought
+            if content
         )
         return Statement(demand, start, tuple(tuple(indices) for indices in members.values()), tuple(kinds))
 
@@ -203,29 +207,53 @@ class Stating:
         for requirements, pins in members:
             row = self._sites.admitting(requirements.node_rules)[lot_sites]
             for key, code in pins:
-                row = row & (self._domains.of_lots(key) == code)
+                row = row & (self.domains.of_lots(key) == code)
             rows.append(row[lot_of_kind])
         return np.array(rows, dtype=np.bool_).reshape(len(members), len(lot_of_kind))
 
-    def _limits(self, contents: Mapping[int, Counter[int]]) -> NDArray[np.int64]:
+    def _limits(self, bought: Sequence[_Bought]) -> NDArray[np.int64]:
         """How many of each kind there are for those that are asked about."""
         limits = np.concatenate([lot.left for lot in self._bins.lots])
         first = np.cumsum([0, *(len(lot.candidates) for lot in self._bins.lots)])
-        for index in contents:
-            limits[first[int(self._bins.lot[index])] + int(self._bins.choice[index])] += 1
+        for lot, choice, _ in bought:
+            limits[first[lot] + choice] += 1
         unlimited: NDArray[np.int64] = np.where(limits >= NO_LIMIT // 2, -1, limits)
         return unlimited
 
+    def _set_apart(self, bought: Sequence[_Bought], groups: Sequence[Group], askers: Sequence[_Asker]) -> list[_Bought]:
+        """Pods that a group has too many of on a machine go to one of their own each, if it may be had at will."""
+        groups_of: dict[int, list[int]] = {}
+        for index, group in enumerate(groups):
+            for number in group.classes:
+                groups_of.setdefault(number, []).append(index)
+        alone: list[_Bought] = []
+        for lot, _, content in bought:
+            pods: Counter[int] = Counter()
+            for number in sorted(set(content) & set(groups_of)):
+                choice = self._bins.lots[lot].cheapest_holding(self._wanted[askers[number][0]])
+                for _ in range(content[number]):
+                    pods.update(groups_of[number])
+                    if all(pods[index] <= groups[index].most for index in groups_of[number]):
+                        continue
+                    if choice is None or self._bins.lots[lot].left[choice] < NO_LIMIT // 2:
+                        continue
+                    pods.subtract(groups_of[number])
+                    content[number] -= 1
+                    alone.append((lot, choice, Counter({number: 1})))
+            for number in [number for number, amount in content.items() if not amount]:
+                del content[number]
+        return alone
+
     def _kept_apart(self, askers: Sequence[_Asker]) -> tuple[list[Group], set[tuple[int, int]]]:
         """Who keeps off whose hosts: groups that do so mutually, and the pairs that no group covers."""
-        companies = [self._counting.company(requirements) for requirements, _ in askers]
+        companies = [self.counting.company(requirements) for requirements, _ in askers]
         groups: list[Group] = []
         pairs: set[tuple[int, int]] = set()
         repelled = _by_count(companies, lambda company: company.away_from)
         adding = _by_count(companies, lambda company: company.adds_to)
         for count, away in repelled.items():
             added = adding.get(count, [])
-            if not self._domains.is_unique(count.key) or not added:
+            if not self.domains.is_unique(count.key) or not added:
                 continue
             if away == added:
                 groups.append(Group(tuple(away), 1))
@@ -236,14 +264,24 @@ class Stating:
         return list(dict.fromkeys(groups)), pairs
 
     def _spread_over_hosts(self, askers: Sequence[_Asker]) -> list[Group]:
-        groups: dict[tuple[Count, int], list[int]] = {}
-        for number, (requirements, _) in enumerate(askers):
-            for rule in self._counting.company(requirements).spread:
-                if self._domains.is_unique(rule.key) and rule.constraint.counts_itself:
-                    groups.setdefault((rule.count, rule.constraint.max_skew), []).append(number)
-        return [Group(tuple(numbers), most) for (_, most), numbers in groups.items()]
+        """Of the pods that are spread over hosts, a machine holds as many as they bear of each other.
+
+        They come first on their machine, so that no other pods disturb them.
+        """
+        companies = [self.counting.company(requirements) for requirements, _ in askers]
+        rules = [[rule for rule in company.spread if self.domains.is_unique(rule.key)] for company in companies]
+        bearable: dict[Count, int] = {}
+        for rule in chain.from_iterable(rules):
+            most = rule.constraint.max_skew
+            bearable[rule.count] = min(most, bearable.get(rule.count, most))
+        return [
+            Group(numbers, most)
+            for count, most in bearable.items()
+            if (numbers := tuple(n for n, company in enumerate(companies) if rules[n] and count in company.adds_to))
+        ]
 
 
+_Bought = tuple[int, int, Counter[int]]  # lot, choice, and the number of pods of each class
 _Asker = tuple[PodRequirements, tuple[tuple[str, int], ...]]  # a class, and the domains it is bound to
 
 

@@ -20,7 +20,8 @@ MOST_EXCHANGES = 12  # few more follow, and each costs a look at all pairs
 FEW_PODS = 10  # on a machine: then a bad choice weighs, and good pairs are worth looking for
 PARTNERS = 48  # classes that pairs are made of
 FULL = 0.999  # of the fractional optimum: not worth any more trouble
-REFRESHED_AT_ONCE = 16
+REFRESHED_AT_ONCE = 4
+DECIDING = 1 + 1e-4  # kinds whose bound is higher than this times the highest one known are looked at
 TINY = 1e-12
 
 
@@ -36,7 +37,8 @@ class Knapsacks:
     def worth_at_most(self, values: Values, waiting: Counts) -> NDArray[np.float64]:
         """An upper bound of the value one machine of each kind can hold.
 
-        Any prices of resources prove a bound; so only the kinds that would decide are looked at afresh.
+        Any prices of resources prove a bound, those of another kind mostly a good one; so only the kinds that would
+        decide are looked at afresh.
         """
         cost = np.maximum(self._shelf.demand.price_usd_per_hour, TINY)
         most = np.minimum(self._shelf.most, waiting[:, None])
@@ -44,16 +46,24 @@ class Knapsacks:
         fresh = np.zeros(len(bound), dtype=np.bool_)
         while not fresh.all():
             stale = np.where(fresh, -1.0, bound / cost)
-            threshold = max(float((bound / cost)[fresh].max(initial=0.0)), TINY)
+            threshold = max(float((bound / cost)[fresh].max(initial=0.0)), TINY) * DECIDING
             kinds = np.argsort(-stale, kind="stable")[:REFRESHED_AT_ONCE]
             kinds = kinds[stale[kinds] > threshold]
             if not kinds.size:
                 break
             for kind in kinds.tolist():
                 self._solve(kind, values, waiting)
+                self._lend(kind, bound, values, most)
             fresh[kinds] = True
-            bound = np.minimum(bound, self._bound(values, most))
         return bound
+
+    def _lend(self, kind: int, bound: Values, values: Values, most: NDArray[np.int64]) -> None:
+        """Let all kinds take over the prices found for one, where they prove more. Changes ``bound``."""
+        prices = self._prices[kind]
+        proved = self._shelf.room @ prices + np.maximum(values - self._shelf.weight @ prices, 0.0) @ most
+        better = proved < bound
+        self._prices[better] = prices
+        bound[better] = proved[better]
 
     def promised(self, values: Values, waiting: Counts) -> NDArray[np.float64]:
         """Such a bound from the prices as they are: looser, and next to nothing to compute."""

@@ -148,5 +148,6 @@ def _first_at_least_as_good(
 ) -> int | None:
     if not others:
         return None
-    good = (capacity[others] >= capacity[kind]).all(axis=1) & (allowed[:, others] >= allowed[:, [kind]]).all(axis=0)
-    return int(np.argmax(good)) if good.any() else None
+    roomy = np.flatnonzero((capacity[others] >= capacity[kind]).all(axis=1))  # few, and cheap to find
+    good = roomy[(allowed[:, np.array(others)[roomy]] >= allowed[:, [kind]]).all(axis=0)]
+    return int(good[0]) if good.size else None
