@@ -21,7 +21,7 @@ from stratos.base.errors import Conflict, StratosError
 from stratos.base.ids import IdSource
 from stratos.doorman.gate import Backend, Gate, RoomLimits, WaitingRoom
 from stratos.doorman.metrics import DoormanMetrics, Outcome
-from stratos.doorman.targets import WORKLOADS, Targets, Workload, seen
+from stratos.doorman.targets import WORKLOADS, Targets, Workload
 from stratos.doorman.traces import Spans
 from stratos.doorman.wake import Wake
 from stratos.kube.cache import CacheEvent, Change
@@ -167,11 +167,11 @@ class Doorman:
         """Tell a gate what there is to let requests through to."""
         route = gate.route
         workload = self._targets.get(route.target)
-        state = None if workload is None else seen(workload)
+        state = None if workload is None else self._targets.look(route.target, workload, self._clock.now())
         gate.see(
             tuple(_ready(route, self._slices.by_index(_BY_SERVICE, route.service))),
             asleep=state is not None and state.replicas == 0,
-            closing=state is not None and state.woken_at is not None and state.closing_at is not None,
+            closing=state is not None and state.closing_since is not None,
         )
         if gate.open:
             self._end_wake(route.target, reached=True)
@@ -201,7 +201,8 @@ class Doorman:
         traffic = _together(gate.traffic for gate in gates)
         now = self._clock.now()
         idle_seconds = max(gate.route.idle_seconds for gate in gates)
-        step = plan_target(seen(workload), traffic, idle_seconds=idle_seconds, now=now)
+        seen = self._targets.look(target, workload, now)
+        step = plan_target(seen, traffic, idle_seconds=idle_seconds, now=now)
         if traffic.waiting:
             self._begin_wake(target, gates)
         else:

@@ -47,10 +47,27 @@ class Targets:
     def __init__(self, client: Client, caches: Mapping[str, Cache[Workload]]) -> None:
         self._client = client
         self._caches = caches
+        self._proposals: dict[Target, tuple[str, datetime]] = {}  # to sleep: the mark, and when we first saw it
 
     def get(self, target: Target) -> Workload | None:
         found = self._caches[target.kind].get(target.key)
         return None if found is None or found.metadata.deletion_timestamp is not None else found
+
+    def look(self, target: Target, workload: Workload, now: datetime) -> TargetSeen:
+        """What doormen have written on it. Look whenever it changes, so that proposals are seen when they come."""
+        marks = workload.metadata.annotations
+        woken_at = _moment(marks.get(DOORMAN_WOKEN_AT))
+        proposal = marks.get(DOORMAN_CLOSING_AT, "")
+        if woken_at is None or not proposal:
+            self._proposals.pop(target, None)
+        elif target not in self._proposals or self._proposals[target][0] != proposal:
+            self._proposals[target] = (proposal, now)
+        return TargetSeen(
+            replicas=workload.spec.replicas,
+            woken_at=woken_at,
+            active_at=_moment(marks.get(DOORMAN_ACTIVE_AT)),
+            closing_since=self._proposals[target][1] if target in self._proposals else None,
+        )
 
     async def carry_out(
         self, target: Target, workload: Workload, step: Wake | Remember | ProposeSleep | Sleep, now: datetime
@@ -79,16 +96,6 @@ class Targets:
             change["spec"] = {"replicas": replicas}
         kind = WORKLOADS[target.kind]
         self._caches[target.kind].observe(await self._client.patch(kind, target.key, change))
-
-
-def seen(workload: Workload) -> TargetSeen:
-    annotations = workload.metadata.annotations
-    return TargetSeen(
-        replicas=workload.spec.replicas,
-        woken_at=_moment(annotations.get(DOORMAN_WOKEN_AT)),
-        active_at=_moment(annotations.get(DOORMAN_ACTIVE_AT)),
-        closing_at=_moment(annotations.get(DOORMAN_CLOSING_AT)),
-    )
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -19,12 +19,15 @@ _REMEMBER_SECONDS = 60.0  # activity is written down this often at the most: for
 
 @dataclass(frozen=True, slots=True)
 class TargetSeen:
-    """A workload as we last saw it, with what doormen have written on it."""
+    """A workload as we last saw it, with what doormen have written on it.
+
+    Clocks differ: when a proposal to sleep was made counts from when we first saw it, by our own clock.
+    """
 
     replicas: int
     woken_at: datetime | None = None
     active_at: datetime | None = None
-    closing_at: datetime | None = None
+    closing_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +83,10 @@ def plan_target(seen: TargetSeen, traffic: Traffic, *, idle_seconds: float, now:
         return Leave()  # somebody else runs it, and may have reasons to
     active = now if traffic.busy else max(filter(None, (seen.woken_at, seen.active_at, traffic.last_active)))
     idle = (now - active).total_seconds()
-    if seen.closing_at is not None:
+    if seen.closing_since is not None:
         if idle < idle_seconds:
             return Remember(active)
-        objections_end = seen.closing_at + timedelta(seconds=OBJECTION_SECONDS)
+        objections_end = seen.closing_since + timedelta(seconds=OBJECTION_SECONDS)
         return Sleep() if now >= objections_end else Leave((objections_end - now).total_seconds())
     if idle >= idle_seconds:
         return ProposeSleep()
