@@ -14,9 +14,10 @@ from stratos.apis.awsnodeclass import AWSNodeClass, AWSNodeClassSpec
 from stratos.apis.meta import ObjectMeta
 from stratos.base.clock import FixedClock
 from stratos.base.errors import Forbidden, InsufficientCapacity, QuotaExceeded, Unavailable
+from stratos.providers.aws import launching
 from stratos.providers.aws.provider import AWSProvider
 from stratos.providers.contract import CapacityType, LaunchRequest, Machine, MachineState, OfferingKey, OutOfStock
-from stratos.testing.aws import LoopbackAws
+from stratos.testing.aws import AwsCall, AwsError, CallMoment, LoopbackAws
 from stratos.wiring.clock import SystemClock
 
 ON_DEMAND, SPOT = CapacityType.ON_DEMAND, CapacityType.SPOT
@@ -135,6 +136,31 @@ def test_a_denied_launch_names_the_missing_right(aws: LoopbackAws, run: Run) -> 
     async def story() -> None:
         with pytest.raises(Forbidden, match="ec2:CreateFleet"):
             await a_provider(aws).launch(spot_request(aws, "denied"))
+
+    run(story())
+
+
+@pytest.mark.parametrize("capacity_type", [ON_DEMAND, SPOT])
+def test_a_profile_that_was_just_made_is_waited_for(
+    aws: LoopbackAws, run: Run, capacity_type: CapacityType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 hears of it seconds after IAM made it. Refused, the first machine of each new class would be given up."""
+    monkeypatch.setattr(launching, "_UNTIL_PROFILES_ARE_SEEN_SECONDS", (0.01, 0.01))
+    token = f"profile-{capacity_type}"
+    request = spot_request(aws, token) if capacity_type is SPOT else a_request(aws, token)
+    refusals = iter(range(2))
+
+    def refuse_twice(moment: CallMoment, call: AwsCall) -> None:
+        if call.operation in ("RunInstances", "CreateFleet") and next(refusals, None) is not None:
+            said = "Value (new) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
+            raise AwsError("InvalidParameterValue", said)
+
+    aws.faults.hook = refuse_twice
+
+    async def story() -> None:
+        machine = await a_provider(aws).launch(request)
+
+        assert launched(aws, token) == [machine.id]
 
     run(story())
 

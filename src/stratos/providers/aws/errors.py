@@ -20,6 +20,7 @@ from stratos.base.errors import (
     InsufficientCapacity,
     Invalid,
     NotFound,
+    NotReady,
     QuotaExceeded,
     StratosError,
     Throttled,
@@ -35,6 +36,10 @@ class AskedBefore(Conflict):
 
 class TemplateMissing(NotFound):
     """The launch template is not there (any more)."""
+
+
+class ProfileUnseen(NotReady):
+    """EC2 does not know the instance profile, as for some seconds after IAM made it."""
 
 
 class _Meaning(NamedTuple):
@@ -148,6 +153,8 @@ def refusal(code: str, message: str, *, service: str, operation: str, region: st
     if operation == "stop_instances" and code == "UnsupportedOperation":
         # One code for what will pass and what will not: only the text tells which it is.
         meaning = _TOO_NEW_TO_HIBERNATE if "hibernate" in message else _Meaning(NotStoppable)
+    if "Invalid IAM Instance Profile" in message:  # under a code that stands for all wrong parameters
+        meaning = _Meaning(ProfileUnseen, "check the instance profile of the node class")
     if meaning is None:
         meaning = _Meaning(Unavailable if status >= 500 else Invalid)
     action, said = f"{service}:{_name(operation)}", message.partition(" Encoded authorization failure")[0].strip()

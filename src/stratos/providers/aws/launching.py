@@ -14,7 +14,8 @@ What keeps a machine from being launched twice, in the order in which it takes h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from stratos.apis.labels import TAG_LAUNCH_TOKEN
@@ -23,7 +24,7 @@ from stratos.base.errors import InsufficientCapacity, StratosError, Unavailable
 from stratos.catalog.catalog import Catalog
 from stratos.providers.aws.clients import AwsClients
 from stratos.providers.aws.cluster_access import ClusterAccess
-from stratos.providers.aws.errors import AskedBefore, TemplateMissing, refusal
+from stratos.providers.aws.errors import AskedBefore, ProfileUnseen, TemplateMissing, refusal
 from stratos.providers.aws.instances import Instances, price, provider_id, read_instance
 from stratos.providers.aws.requests import (
     Order,
@@ -39,6 +40,10 @@ from stratos.providers.aws.templates import LaunchTemplates
 from stratos.providers.aws.tries import Tries
 from stratos.providers.aws.user_data import user_data
 from stratos.providers.contract import LaunchRequest, Machine, MachineGone, MachineState, OfferingKey, OutOfStock
+
+_UNTIL_PROFILES_ARE_SEEN_SECONDS = (1.0, 2.0, 4.0, 8.0, 8.0)
+
+_Ask = Callable[[Order, Round, str], Awaitable[Machine]]
 
 
 class Launching:
@@ -90,8 +95,7 @@ class Launching:
         refused: InsufficientCapacity | None = None
         for places in self._tries.unanswered_first(request.token, rounds(request)):
             try:
-                with self._tries.asking(request.token, places) as attempt:
-                    return await ask(order, places, attempt)
+                return await self._patiently(ask, order, places)
             except InsufficientCapacity as error:
                 refused = refused or error
             tried += (place.offering(request.capacity_type) for place in places)
@@ -101,6 +105,17 @@ class Launching:
             tried=tuple(tried),
             hint=refused.hint if refused else "give the node class subnets",
         ) from refused
+
+    async def _patiently(self, ask: _Ask, order: Order, places: Round) -> Machine:
+        """Ask again while EC2 has not heard of a profile that was just made: its class is new, and has none but it."""
+        for pause_seconds in _UNTIL_PROFILES_ARE_SEEN_SECONDS:
+            try:
+                with self._tries.asking(order.request.token, places) as attempt:
+                    return await ask(order, places, attempt)
+            except ProfileUnseen:
+                await asyncio.sleep(pause_seconds)
+        with self._tries.asking(order.request.token, places) as attempt:
+            return await ask(order, places, attempt)
 
     async def _run(self, order: Order, places: Round, attempt: str) -> Machine:
         parameters = run_instances(order, places[0], attempt=attempt)
