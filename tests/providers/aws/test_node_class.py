@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
@@ -12,11 +13,13 @@ import pytest
 
 from providers.aws.ec2_builders import a_provider
 from stratos.apis.awsnodeclass import AWSNodeClass
+from stratos.apis.node import Taint
 from stratos.apis.simnodeclass import SimNodeClass, SimNodeClassSpec
 from stratos.base.errors import Invalid, Throttled
 from stratos.providers.aws.settings import AwsSettings
-from stratos.providers.contract import Disk, FailureReason, NodeClassPart, ResolvedNodeClass
+from stratos.providers.contract import Bootstrap, Disk, FailureReason, NodeClassPart, ResolvedNodeClass
 from stratos.testing.aws import LoopbackAws
+from stratos.testing.aws.user_data import bootstrap_of
 
 PART = NodeClassPart
 NO_MATCH = FailureReason.NO_MATCHING_RESOURCES
@@ -298,6 +301,34 @@ def test_user_data_that_cannot_be_sent_is_found_before_a_pod_waits(
 ) -> None:
     with pytest.raises(Invalid, match=named):
         account.resolve(**spec)
+
+
+@pytest.mark.parametrize("template", ["AL2023", "AL2", "Bottlerocket"])
+def test_a_machine_is_told_what_the_class_and_its_pool_say(
+    account: Account, aws_loop: asyncio.Runner, template: str
+) -> None:
+    """Looked up, launched, and read as the machine's own software reads it."""
+    kubelet = {"maxPods": 20, "nodeLabels": {"disk": "fast"}, "nodeTaints": [{"key": "a", "effect": "NoSchedule"}]}
+    resolved = account.resolve(bootstrapTemplate=template, kubelet=kubelet)
+    images = () if template == "Bottlerocket" else ("nginx:1", "ghcr.io/acme/agent:2")
+    bootstrap = Bootstrap(
+        "my-cluster", node_labels={"pool": "ci"}, images_to_pull=images, power_off_when_ready=bool(images)
+    )
+
+    request = resolved.launch_request(token=f"told-{template}", bootstrap=bootstrap)
+    machine = aws_loop.run(account.provider.launch(request))
+
+    sent = account.ask("ec2", "describe_instance_attribute", InstanceId=machine.id, Attribute="userData")
+    read = bootstrap_of(sent["UserData"]["Value"])
+    assert read == replace(
+        bootstrap,
+        node_labels={"disk": "fast", "pool": "ci"},
+        node_taints=(Taint("a", "NoSchedule"),),
+        max_pods=20,
+    )
+    assert account.ask("ec2", "describe_instances", InstanceIds=[machine.id])["Reservations"][0]["Instances"][0][
+        "IamInstanceProfile"
+    ]["Arn"].endswith("stratos-my-cluster-workers")
 
 
 def test_other_kinds_do_not_run_on_ec2(account: Account, aws_loop: asyncio.Runner) -> None:

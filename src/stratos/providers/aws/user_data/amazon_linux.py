@@ -48,5 +48,5 @@ def bootstrap_script(bootstrap: Bootstrap, settings: AwsSettings, cluster: Clust
         flags.append(f"--max-pods={bootstrap.max_pods}")
     if flags:
         options.append(("--kubelet-extra-args", " ".join(flags)))
-    arguments = " \\\n  ".join(f"{option} {shlex.quote(value)}" for option, value in options)
-    return f"#!/bin/bash\nset -e\n/etc/eks/bootstrap.sh {shlex.quote(cluster.name)} \\\n  {arguments}\n"
+    arguments = " ".join(f"{option} {shlex.quote(value)}" for option, value in options)
+    return f"#!/bin/bash\nset -e\n/etc/eks/bootstrap.sh {shlex.quote(cluster.name)} {arguments}\n"
