@@ -143,7 +143,10 @@ class NodeClassStatus(Struct):
     resolved_subnets: tuple[ResolvedSubnet, ...] = ()
     resolved_security_groups: tuple[ResolvedSecurityGroup, ...] = ()
     resolved_instance_profile: str | None = None
-    resolved_launch_template_id: str | None = msgspec.field(default=None, name="resolvedLaunchTemplateID")
+    resolved_launch_template_id: Annotated[
+        str | None,
+        described("Accepted, never set: templates are named by what is in them, and made when a fleet needs one."),
+    ] = msgspec.field(default=None, name="resolvedLaunchTemplateID")
 
 
 def _one_of(first: str, second: str) -> tuple[str, str]:
