@@ -37,7 +37,8 @@ from stratos.apiserver.registry.watching import EventType, Watcher, WatchEvent, 
 from stratos.apiserver.registry.writing import Writer, Written
 from stratos.apiserver.storage.contract import Stored
 from stratos.base.clock import Clock
-from stratos.base.errors import FieldProblem
+from stratos.base.errors import FieldProblem, Invalid
+from stratos.base.selectors import parse_field_selector
 
 _ITEMS_AT_ONCE = 500
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -55,17 +56,27 @@ def verb_of(request: Request, path: ResourcePath) -> str:
 
 
 def attributes_of(request: Request, path: ResourcePath, user: User) -> Attributes:
+    verb = verb_of(request, path)
     namespace = path.name if (path.group, path.plural) == ("", "namespaces") else path.namespace
     return Attributes(
         user,
-        verb_of(request, path),
+        verb,
         group=path.group,
         version=path.version,
         resource=path.plural,
         subresource=path.subresource,
         namespace=namespace,
-        name=path.name,
+        name=path.name or (_selected_name(request) if verb in _ACROSS_NAMESPACES else ""),
     )
+
+
+def _selected_name(request: Request) -> str:
+    """Whoever lists or watches exactly one object by its name may do so with a right to that object alone."""
+    try:
+        terms = parse_field_selector(request.query.get("fieldSelector", "")).terms
+    except Invalid:
+        return ""  # it is refused when the request is carried out
+    return next((term.value for term in terms if term.path == "metadata.name" and term.equal), "")
 
 
 class ResourceEndpoint:

@@ -17,7 +17,7 @@ from stratos.controllers.webhook.registration import MUTATING_NAME, VALIDATING_N
 LEASE_NAME = "stratos-controller"  # of the one that leads
 
 _RBAC = "rbac.authorization.k8s.io"
-_READ = ("get", "list", "watch")
+_WATCH = ("list", "watch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +42,41 @@ class Rights:
 
 
 _CLASSES = ("awsnodeclasses", "simnodeclasses")
-_WRITTEN_KINDS = ("nodepools", "nodetemplates", *_CLASSES)
+_USERS_KINDS = ("nodepools", "nodetemplates", *_CLASSES)
+_WEBHOOK_KINDS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 
 
 def controller_rights(webhook_prefix: str = "") -> Rights:
     """``webhook_prefix`` is what the names of the webhook configurations begin with."""
+    webhooks = (f"{webhook_prefix}{MUTATING_NAME}", f"{webhook_prefix}{VALIDATING_NAME}")
     return Rights(
         "stratos-controller",
         everywhere=(
-            Rule("stratos.sh", _WRITTEN_KINDS, (*_READ, "patch")),  # finalizers and marks: they belong to users
-            Rule("stratos.sh", ("nodeclaims",), (*_READ, "create", "patch", "delete")),
-            Rule("stratos.sh", tuple(f"{kind}/status" for kind in (*_WRITTEN_KINDS, "nodeclaims")), ("patch",)),
-            Rule("", ("nodes",), (*_READ, "patch", "delete")),
-            Rule("", ("nodes/status",), ("patch",)),
-            Rule("", ("pods",), (*_READ, "patch", "delete")),
+            Rule("stratos.sh", _USERS_KINDS, (*_WATCH, "patch")),  # finalizers and marks alone: they belong to users
+            Rule("stratos.sh", ("awsnodeclasses",), ("create",)),  # of pools that have the cloud's settings inline
+            Rule("stratos.sh", ("nodepools/finalizers", "nodetemplates/finalizers"), ("update",)),  # they own claims
+            Rule("stratos.sh", ("nodeclaims",), ("get", *_WATCH, "create", "patch", "delete")),
+            Rule("stratos.sh", tuple(f"{kind}/status" for kind in (*_USERS_KINDS, "nodeclaims")), ("patch",)),
+            Rule("", ("nodes",), (*_WATCH, "patch", "delete")),
+            Rule("", ("pods",), ("get", *_WATCH, "patch", "delete")),
             Rule("", ("pods/status",), ("patch",)),
             Rule("", ("pods/eviction",), ("create",)),
-            Rule("", ("namespaces", "persistentvolumes", "persistentvolumeclaims"), _READ),
-            Rule("", ("events",), (*_READ, "create", "patch")),
-            Rule("storage.k8s.io", ("storageclasses", "csinodes"), _READ),
-            Rule("apps", ("daemonsets", "statefulsets"), _READ),
-            Rule("apps", ("deployments", "replicasets"), (*_READ, "patch")),  # one more pod, before one has to move
-            Rule("batch", ("jobs", "cronjobs"), _READ),
-            Rule("policy", ("poddisruptionbudgets",), _READ),
-            Rule(
-                "admissionregistration.k8s.io",
-                ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"),
-                (*_READ, "patch"),
-                (f"{webhook_prefix}{MUTATING_NAME}", f"{webhook_prefix}{VALIDATING_NAME}"),
-            ),
+            Rule("", ("namespaces", "persistentvolumes", "persistentvolumeclaims"), _WATCH),
+            Rule("", ("events",), (*_WATCH, "create", "patch")),
+            Rule("storage.k8s.io", ("storageclasses", "csinodes"), _WATCH),
+            Rule("apps", ("daemonsets", "statefulsets"), _WATCH),
+            Rule("apps", ("deployments", "replicasets"), (*_WATCH, "patch")),  # one more pod, before one has to move
+            Rule("batch", ("jobs", "cronjobs"), _WATCH),
+            Rule("policy", ("poddisruptionbudgets",), _WATCH),
+            Rule("admissionregistration.k8s.io", _WEBHOOK_KINDS, (*_WATCH, "patch"), webhooks),
         ),
         at_home=(
             Rule("", ("configmaps",), ("create",)),
-            Rule("", ("configmaps",), ("get", "patch"), (SETTINGS_NAME,)),
+            Rule("", ("configmaps",), ("patch",), (SETTINGS_NAME,)),
             Rule("", ("secrets",), ("create",)),
-            Rule("", ("secrets",), (*_READ, "patch"), (SECRET_NAME,)),
+            Rule("", ("secrets",), (*_WATCH, "patch"), (SECRET_NAME,)),
             Rule("coordination.k8s.io", ("leases",), ("create",)),
-            Rule("coordination.k8s.io", ("leases",), (*_READ, "patch"), (LEASE_NAME,)),
+            Rule("coordination.k8s.io", ("leases",), ("get", *_WATCH, "patch"), (LEASE_NAME,)),
         ),
     )
 
@@ -97,9 +95,9 @@ AGENT = Rights("stratos-agent", everywhere=(Rule("", ("nodes",), ("get", "patch"
 DOORMAN = Rights(
     "stratos-doorman",
     everywhere=(
-        Rule("", ("services", "pods"), _READ),
-        Rule("discovery.k8s.io", ("endpointslices",), _READ),
-        Rule("apps", ("deployments", "statefulsets"), (*_READ, "patch")),
+        Rule("", ("services", "pods"), _WATCH),
+        Rule("discovery.k8s.io", ("endpointslices",), _WATCH),
+        Rule("apps", ("deployments", "statefulsets"), (*_WATCH, "patch")),
         Rule("", ("events",), ("create", "patch")),
     ),
 )
