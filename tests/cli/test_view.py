@@ -11,8 +11,8 @@ from rich.console import Console
 
 from stratos.apis.nodeclaim import NodeClaim, NodeState, Wanted
 from stratos.apis.pod import Pod
-from stratos.cli.pool_facts import pool_facts
-from stratos.cli.view import Frame, share_lines
+from stratos.cli.pool_facts import PoolFacts, pool_facts
+from stratos.cli.view import Frame, pool_table, share_lines
 from stratos.testing.pool_builders import NOW, a_claim, a_pod, a_pool
 
 
@@ -87,3 +87,20 @@ def test_lines_are_shared_fairly_and_none_is_wasted(lines: int, wanted: list[int
     for share, want in zip(shares, wanted, strict=True):
         assert share <= want
         assert share == want or all(other <= share + 1 for other in shares)
+
+
+def test_a_pool_on_spot_shows_what_that_saves() -> None:
+    """It is what spot replacement is for; pools without spot machines need no columns for it."""
+    usual = PoolFacts("ci", 5, 2, 0, 2, 1, 0, 0.096, "yes")
+    saving = PoolFacts("web", 5, 2, 0, 2, 1, 0, 0.038, "yes", spot=1, spot_saves_usd_per_hour=0.058)
+
+    assert "SPOT" not in printed(usual)
+    assert "SAVED $/H" in printed(usual, saving)
+    assert "0.058" in printed(usual, saving)
+
+
+def printed(*pools: PoolFacts) -> str:
+    console = Console(width=200, file=io.StringIO(), force_terminal=False)
+    with console.capture() as captured:
+        console.print(pool_table(pools))
+    return captured.get()

@@ -22,6 +22,8 @@ class PoolFacts:
     leaving: int
     usd_per_hour: float  # of the machines that are powered on; standby ones cost only their disks
     ready: str  # "yes", or why not
+    spot: int = 0  # of those that run
+    spot_saves_usd_per_hour: float = 0.0  # what those cost less than on-demand ones
 
     @property
     def total(self) -> int:
@@ -43,6 +45,8 @@ def pool_facts(pool: NodePool, claims: Iterable[NodeClaim]) -> PoolFacts:
         leaving=states[NodeState.TERMINATING],
         usd_per_hour=round(sum(claim.status.price_usd_per_hour or 0.0 for claim in powered), 6),
         ready=_readiness(pool),
+        spot=sum(claim.is_spot and claim.status.state is NodeState.RUNNING for claim in own),
+        spot_saves_usd_per_hour=pool.status.spot_savings_usd_per_hour or 0.0,
     )
 
 

@@ -117,8 +117,13 @@ def share_lines(lines: int, wanted: Sequence[int]) -> tuple[int, ...]:
 
 
 def pool_table(pools: Sequence[PoolFacts], lines: int | None = None) -> Table:
-    """One line a pool: machines of those allowed, standby ones of those wanted, the other states, and the cost."""
-    table = _table(("POOL", "MACHINES", "STANDBY", "WARMUP", "RUNNING", "LEAVING", "$/H", "READY"))
+    """One line a pool: machines of those allowed, standby ones of those wanted, the other states, and the cost.
+
+    Spot machines, and what they save, have columns where there are any.
+    """
+    spot = any(pool.spot for pool in pools)
+    columns = ("POOL", "MACHINES", "STANDBY", "WARMUP", "RUNNING", "LEAVING", "$/H")
+    table = _table((*columns, *(("SPOT", "SAVED $/H") if spot else ()), "READY"))
     shown, more = _cut(pools, lines)
     for pool in shown:
         table.add_row(
@@ -129,6 +134,7 @@ def pool_table(pools: Sequence[PoolFacts], lines: int | None = None) -> Table:
             str(pool.running),
             str(pool.leaving),
             f"{pool.usd_per_hour:.3f}",
+            *((str(pool.spot), f"{pool.spot_saves_usd_per_hour:.3f}") if spot else ()),
             pool.ready,
         )
     return _with_last_line(table, more)
@@ -160,7 +166,7 @@ def pod_table(pods: Sequence[Pod], now: datetime, lines: int | None = None) -> T
     return _with_last_line(table, more)
 
 
-_NUMBERS = frozenset({"MACHINES", "STANDBY", "WARMUP", "RUNNING", "LEAVING", "$/H"})
+_NUMBERS = frozenset({"MACHINES", "STANDBY", "WARMUP", "RUNNING", "LEAVING", "$/H", "SPOT", "SAVED $/H"})
 _Row = TypeVar("_Row")
 _Object = TypeVar("_Object", bound=KubeObject)
 

@@ -52,6 +52,11 @@ class Trouble:
         found = [machine for machine in self.cloud.machines() if machine.state in states]
         return self.rng.choice(found) if found else None
 
+    def a_spot_machine(self) -> Machine | None:
+        running = [machine for machine in self.cloud.machines() if machine.state is MachineState.RUNNING]
+        found = [machine for machine in running if machine.capacity_type is CapacityType.SPOT]
+        return self.rng.choice(found) if found else None
+
     def refuse_calls(self, share: float) -> None:
         """Let the cloud turn away this share of all calls as too many."""
         self.doors.calls_refused = share
@@ -200,6 +205,32 @@ async def outside_terminations(trouble: Trouble) -> None:
             trouble.cloud.outside_terminate(machine.id)
 
 
+async def interruptions(trouble: Trouble) -> None:
+    """The cloud takes a spot machine back: mostly two minutes after it said so, sometimes sooner or at once."""
+    while True:
+        await trouble.pause(12)
+        machine = trouble.a_spot_machine()
+        if machine is not None:
+            seconds = trouble.rng.choice((120.0, 120.0, 120.0, 30.0, 0.0))
+            trouble.note(f"{machine.id} is taken back in {seconds:g} s")
+            trouble.cloud.interrupt(machine.id, seconds)
+
+
+async def rebalance_recommendations(trouble: Trouble) -> None:
+    """The cloud advises to leave a spot machine; some of those it does take back soon."""
+    while True:
+        await trouble.pause(15)
+        machine = trouble.a_spot_machine()
+        if machine is not None:
+            trouble.note(f"the cloud advises to leave {machine.id}")
+            trouble.cloud.recommend_rebalance(machine.id)
+            if trouble.rng.random() < 0.5:
+                await trouble.lasting(1, 180)
+                if not trouble.cloud.machine(machine.id).state.gone:
+                    trouble.note(f"{machine.id} is taken back")
+                    trouble.cloud.interrupt(machine.id)
+
+
 async def hung_boots(trouble: Trouble) -> None:
     """The next boot never ends: the cloud shows the machine as running, and nothing starts on it."""
     while True:
@@ -256,6 +287,8 @@ FAULTS: Mapping[str, Fault] = {
         lost_nodes,
         slow_describes,
         missing_images,
+        interruptions,
+        rebalance_recommendations,
     )
 }
 

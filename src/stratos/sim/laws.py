@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 
 from stratos.apis import labels
 from stratos.apis.node import NODE
-from stratos.apis.nodeclaim import NODE_CLAIM, NodeState, Wanted
+from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim, NodeState, Wanted
 from stratos.apis.nodepool import NODE_POOL
 from stratos.apis.pod import POD, Pod
 from stratos.apis.poddisruptionbudget import PodDisruptionBudget
 from stratos.base.errors import Invalid
-from stratos.planning.pools.drain import belongs_to_node
+from stratos.planning.interruptions.plan import INTERRUPTION
+from stratos.planning.pools.drain import BUDGETS_GIVE_WAY, SPARE, belongs_to_node, grace_of
 from stratos.planning.pools.nodes import STANDBY_TAINT, has_taint
 from stratos.planning.scheduling.selection import compile_label_selector
 from stratos.providers.contract import Machine, MachineState
@@ -221,6 +222,9 @@ class BudgetsAreKept(Law):
         )
         if not ends_now or not world.is_healthy(before) or not _is_our_doing(world, before):
             return
+        claim = _claim_under(world, before)
+        if claim is not None and _ends_within(world, claim, BUDGETS_GIVE_WAY):
+            return  # it ends with its machine in any case
         for budget in world.budgets.values():
             if not covers(budget, before) or before.metadata.name in budget.status.disrupted_pods:
                 continue  # an eviction that was counted
@@ -238,6 +242,55 @@ def _is_our_doing(world: World, pod: Pod) -> bool:
     node = world.nodes.get(pod.spec.node_name)
     tainted = node is not None and has_taint(node, STANDBY_TAINT)
     return world.is_asked_for("stratos", key) or (tainted and world.is_asked_for("controller manager", key))
+
+
+class RoomIsAskedForFirst(Law):
+    sentence = "no pod leaves a machine that is taken back before a machine for it was asked for, unless time is up"
+
+    def stored(self, world: World, change: Change) -> Iterable[str]:
+        if (
+            change.kind is not POD
+            or change.before is None
+            or not world.is_asked_for("stratos", change.before.metadata.key)
+        ):
+            return
+        before, after = change.before, change.after
+        told = after is None or after.metadata.deletion_timestamp is not None
+        claim = _claim_under(world, before)
+        if before.metadata.deletion_timestamp is not None or not told or claim is None or belongs_to_node(before):
+            return
+        notice = claim.spec.interruption
+        taken_back = (
+            notice is not None and claim.spec.decision is not None and claim.spec.decision.reason == INTERRUPTION
+        )
+        if taken_back and notice is not None and notice.answered_at is None:
+            graces = [grace_of(pod) for pod in world.pods_on(before.spec.node_name)]
+            if not _ends_within(world, claim, SPARE + max(graces, default=timedelta())):
+                yield f"pod {before.metadata.key} must leave {before.spec.node_name}, and no machine was asked for"
+
+
+class OneReplacementAtATime(Law):
+    sentence = "no machine of a pool is ever being replaced by two spot machines"
+
+    def effected(self, world: World, effect: Effect) -> Iterable[str]:
+        node = effect.machine.tags.get(labels.TAG_REPLACING_NODE, "")
+        rivals = [
+            name
+            for name, claim in world.claims.items()
+            if claim.metadata.annotations.get(labels.SPOT_REPLACING_NODE) == node and claim.wish is not Wanted.GONE
+        ]
+        if effect.operation == "launch" and node and len(rivals) > 1:
+            yield f"{node} is being replaced by {', '.join(sorted(rivals))}"
+
+
+def _claim_under(world: World, pod: Pod) -> NodeClaim | None:
+    node = world.nodes.get(pod.spec.node_name)
+    return world.claim_of(node) if node is not None else None
+
+
+def _ends_within(world: World, claim: NodeClaim, span: timedelta) -> bool:
+    notice = claim.spec.interruption
+    return notice is not None and notice.deadline is not None and world.now >= notice.deadline - span
 
 
 class StatesFollowTheLife(Law):
@@ -307,6 +360,8 @@ def every_law() -> tuple[Law, ...]:
         StandbyIsClosed(),
         NobodyEntersStandby(),
         BudgetsAreKept(),
+        RoomIsAskedForFirst(),
+        OneReplacementAtATime(),
         StatesFollowTheLife(),
         KubeletsAgree(),
         DeletedPoolsAreEmpty(),

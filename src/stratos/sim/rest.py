@@ -157,7 +157,11 @@ def unrest(world: World, rules: Sequence[Rule] = RULES) -> dict[Rule, list[str]]
 
 def restless_pools(world: World) -> frozenset[str]:
     """Pools and templates that will move machines whatever else happens: by the clock, or once a budget allows it."""
-    by_the_clock = {name for name, pool in world.pools.items() if pool.spec.max_node_runtime_seconds}
+    by_the_clock = {
+        name
+        for name, pool in world.pools.items()
+        if pool.spec.max_node_runtime_seconds or pool.spec.spot_replacement is not None
+    }
     return frozenset(by_the_clock | {claim.spec.owner for claim in world.claims.values() if _is_held(world, claim)})
 
 

@@ -31,6 +31,7 @@ _INSTANCE_TYPES = {"m5.large": 1.8, "m5.xlarge": 3.7, "c5.xlarge": 3.7, "c5.2xla
 """With the CPUs that pods may ask for there, beside the DaemonSets that scenarios run."""
 _DAEMON_CPU = 0.1
 _HAS_TEMPLATE = 0.4
+_USES_SPOT = 0.3
 _TEMPLATE_CPUS = 7.7  # the largest pods need no more than a machine of eight
 
 
@@ -73,6 +74,8 @@ class Author:
         self._rng = random.Random(self._rng.getrandbits(64))
         if self._rng.random() < _HAS_TEMPLATE:
             self._template("template-0")
+        self._rng = random.Random(self._rng.getrandbits(64))
+        self._let_pools_use_spot()
         return tuple(sorted(self._acts, key=lambda act: act.at_seconds))
 
     def _pool(self, name: str) -> None:
@@ -121,6 +124,12 @@ class Author:
             self._acts.append(Act(ends + rng.uniform(-60, 60), NODE_POOL, name))
         elif rng.random() < 0.2:
             self._change(NODE_POOL, name, {"spec": {"poolSize": size + rng.randint(1, 3)}})
+
+    def _let_pools_use_spot(self) -> None:
+        for act in self._acts:
+            if act.kind is NODE_POOL and act.manifest is not None and self._rng.random() < _USES_SPOT:
+                delay = self._rng.choice(("30s", "2m", "5m"))
+                act.manifest["spec"]["spotReplacement"] = {"enabled": True, "replacementDelay": delay}
 
     def _template(self, name: str) -> None:
         """Nodes of whatever type is cheapest for what happens to wait, and workloads that select them by label."""

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from stratos.apis.deployment import DEPLOYMENT
 from stratos.apis.meta import is_condition_true
-from stratos.apis.nodeclaim import NODE_CLAIM, NodeState
+from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim, NodeState
 from stratos.apis.nodepool import NODE_POOL
 from stratos.apis.pod import POD
 from stratos.apiserver.storage.memory import open_memory
 from stratos.base.errors import NotReady
 from stratos.base.ids import SeededIds
+from stratos.base.words import counted
 from stratos.cli.applying import apply_manifests
-from stratos.cli.demo.scenarios import Scenario, Step, examples_directory
+from stratos.cli.demo.scenarios import Scenario, Step, Turn, examples_directory
 from stratos.cli.demo.witness import PodRecord, TimelineEntry, Witness
 from stratos.cli.manifests import Manifest, read_manifests
-from stratos.kube.client import Client
 from stratos.kube.controller import Manager
 from stratos.providers.simulated.registry import ImageRegistry
 from stratos.testing.virtual_time import VirtualClock, run
@@ -44,6 +44,7 @@ class Recording:
     nodes_launched: int
     cost_usd: float
     ended_s: float
+    spot_saves_usd_per_hour: float = 0.0  # at most, while it ran
 
 
 def play(scenario: Scenario, *, seed: int) -> Recording:
@@ -81,7 +82,7 @@ async def _play(scenario: Scenario, steps: tuple[Step, ...], manifests: list[Man
         options=ClusterOptions(registry=registry),
     )
     async with cluster.running():
-        stage = _Stage(cluster.admin, scenario, chance)
+        stage = _Stage(cluster, scenario, chance)
         cluster.cloud.fault_hook = stage.witness.cloud_is_called
         async with stage.watched():
             for applied in await apply_manifests(cluster.admin, manifests):
@@ -99,14 +100,18 @@ async def _play(scenario: Scenario, steps: tuple[Step, ...], manifests: list[Man
             nodes_launched=sum(cluster.cloud.launches_by_token.values()),
             cost_usd=cluster.cloud.cost().total_usd,
             ended_s=asyncio.get_running_loop().time(),
+            spot_saves_usd_per_hour=stage.spot_saves_usd_per_hour,
         )
 
 
 class _Stage:
     """Moves demand, and waits until the cluster has followed."""
 
-    def __init__(self, client: Client, scenario: Scenario, chance: random.Random) -> None:
+    def __init__(self, cluster: Cluster, scenario: Scenario, chance: random.Random) -> None:
+        client = cluster.admin
+        self.spot_saves_usd_per_hour = 0.0
         self._client = client
+        self._cloud = cluster.cloud
         self._scenario = scenario
         self._manager = Manager(client, rng=chance)
         self._pools = self._manager.cache(NODE_POOL)
@@ -133,6 +138,36 @@ class _Stage:
         self.witness.note(f"pool {self._scenario.pool} is ready")
 
     async def perform(self, step: Step) -> None:
+        match step.turn:
+            case Turn.DEMAND:
+                await self._change_demand(step)
+            case Turn.SPOT_TAKES_OVER:
+                self.witness.note(step.story)
+                await self._wait_until("spot machines to take over", self._is_all_on_spot)
+                self._note_savings()
+            case Turn.TAKEN_BACK:
+                claim = min(self._spot_claims(), key=lambda claim: claim.metadata.name)
+                self.witness.note(f"{step.story}: {claim.metadata.name}, in two minutes")
+                self._cloud.interrupt(claim.status.instance_id)
+                gone = claim.metadata.name
+                await self._wait_until("it to be gone", lambda: self._claims.get(gone) is None)
+                await self._wait_until("its pods to serve", lambda: self._is_demand_met(step.replicas))
+
+    def _spot_claims(self) -> list[NodeClaim]:
+        return [claim for claim in self._claims if claim.is_spot and claim.status.state is NodeState.RUNNING]
+
+    def _is_all_on_spot(self) -> bool:
+        nodes = {claim.status.node_name for claim in self._spot_claims()}
+        settled = all(claim.spec.departure is None for claim in self._claims)
+        return settled and self._is_demand_met() and all(pod.spec.node_name in nodes for pod in self._pods)
+
+    def _note_savings(self) -> None:
+        pool = self._pools.get(self._scenario.pool)
+        saved = (pool.status.spot_savings_usd_per_hour if pool is not None else None) or 0.0
+        self.spot_saves_usd_per_hour = max(saved, self.spot_saves_usd_per_hour)
+        self.witness.note(f"saved by {counted(len(self._spot_claims()), 'spot machine')}: ${saved:.4f}/h")
+
+    async def _change_demand(self, step: Step) -> None:
         name = self._scenario.deployment.split("/")[1]
         self.witness.note(f"{step.story}: {name} scaled to {step.replicas}")
         await self._client.patch_scale(DEPLOYMENT, self._scenario.deployment, step.replicas)

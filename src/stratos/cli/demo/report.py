@@ -43,6 +43,7 @@ def as_document(scenario: Scenario, warm: Recording, cold: Recording) -> dict[st
             "nodes_started": warm.nodes_started,
             "nodes_launched": warm.nodes_launched,
             "cost_usd": round(warm.cost_usd, 4),
+            "spot_saves_usd_per_hour": round(warm.spot_saves_usd_per_hour, 4),
             "unplaced_pods": sum(pod.bound_s is None for pod in warm.pods),
             "promise": scenario.promise,
             "promise_kept": kept,
@@ -99,6 +100,8 @@ def print_report(
         f"{_clock(warm.ended_s)} of virtual time cost ${summary['cost_usd']:.2f}, standby disks included; "
         f"{summary['unplaced_pods']} pods unplaced."
     )
+    if warm.spot_saves_usd_per_hour:
+        console.print(f"With all pods on spot machines, the pool cost ${warm.spot_saves_usd_per_hour:.4f}/h less.")
     share = summary["controller_share_p99_ms"]
     measured = "–" if share is None else f"{share:.1f}"
     console.print(f"From a pod turning unschedulable to the call of the cloud: p99 {measured} ms, in wall-clock time.")

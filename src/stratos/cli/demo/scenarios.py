@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 import stratos
 from stratos.base.errors import NotFound
 from stratos.providers.simulated.registry import GIGABYTE, MEGABYTE
+
+
+class Turn(StrEnum):
+    """What else than demand may change."""
+
+    DEMAND = "demand"  # nothing else
+    SPOT_TAKES_OVER = "spot takes over"  # time passes, until all pods run on spot machines
+    TAKEN_BACK = "taken back"  # the cloud takes a spot machine back, at the usual notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +26,7 @@ class Step:
 
     replicas: int
     story: str
+    turn: Turn = Turn.DEMAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,23 @@ SCENARIOS: Mapping[str, Scenario] = {
                 Step(0, "traffic stops"),
             ),
             promise="every replica serves within the 30 s a held request waits",
+            promise_seconds=30,
+        ),
+        Scenario(
+            name="spot",
+            title="Spot replacement: spot machines take over from those that stood by, and fall back to them",
+            folder="spot-optimized",
+            pool="spot-optimized",
+            deployment="default/my-service",
+            image="my-app:latest",
+            image_bytes=300 * MEGABYTE,
+            steps=(
+                Step(0, "nobody is there yet"),
+                Step(3, "traffic rises"),
+                Step(3, "it stays: spot machines take over", Turn.SPOT_TAKES_OVER),
+                Step(3, "the cloud takes a spot machine back", Turn.TAKEN_BACK),
+            ),
+            promise="every replica that needs a machine serves within 30 s of being asked for",
             promise_seconds=30,
         ),
     )

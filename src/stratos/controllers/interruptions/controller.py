@@ -45,7 +45,7 @@ from stratos.kube.recorder import EventRecorder
 from stratos.planning.interruptions import plan_interruption
 from stratos.planning.interruptions.moving import pods_to_move
 from stratos.planning.interruptions.notices import is_news, read_notice
-from stratos.planning.interruptions.plan import Depart, Leave, message_of
+from stratos.planning.interruptions.plan import INTERRUPTION, Depart, Leave, message_of
 from stratos.providers.contract import Interruption, Provider
 from stratos.snapshot.interruption import InterruptionSnapshot
 from stratos.telemetry.logs import get_logger
@@ -56,8 +56,6 @@ _BY_PROVIDER_ID = "providerID"
 _BY_NODE = "nodeName"
 _INTERRUPTED = "interrupted"
 _RETRY_SECONDS = 1.0
-
-INTERRUPTION = "Interruption"
 
 log = get_logger(__name__)
 

@@ -23,6 +23,9 @@ from stratos.planning.interruptions.notices import PRESSING, presses
 from stratos.planning.pools.drain import SPARE, grace_of
 from stratos.snapshot.interruption import InterruptionSnapshot
 
+INTERRUPTION = "Interruption"
+"""The reason of what is decided here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Leave:

@@ -106,8 +106,9 @@ def _replaceable_from(machine: PoolMachine, delay: timedelta) -> datetime | None
         return None  # it will stand by soon, or somebody has other plans with it
     if any(_cannot_move(pod.metadata.annotations, pod.metadata.controller is not None) for pod in pods):
         return None
+    serves_since = max(started, claim.status.ready_at or started)
     written = claim.metadata.annotations.get(labels.NOT_DISRUPTED_BEFORE)
-    return max(started + delay, datetime.fromisoformat(written)) if written else started + delay
+    return max(serves_since + delay, datetime.fromisoformat(written)) if written else serves_since + delay
 
 
 def _cannot_move(annotations: dict[str, str], has_controller: bool) -> bool:
