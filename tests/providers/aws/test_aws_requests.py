@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from stratos.providers.aws.requests import Order, client_token, create_fleet, rounds, run_instances, template_content
 from stratos.providers.aws.settings import AwsSettings
 from stratos.providers.contract import Bootstrap, CapacityType, Disk, LaunchRequest, SecurityGroup, Subnet
 
 SUBNETS = (Subnet("subnet-a", "us-east-1a"), Subnet("subnet-b", "us-east-1b"), Subnet("subnet-c", "us-east-1c"))
+
+MANY_TYPES = [f"m{number}.large" for number in range(90)]
 
 
 def a_request(**fields: Any) -> LaunchRequest:
@@ -105,6 +110,28 @@ def test_a34_the_second_subnet_of_a_zone_is_asked_in_a_second_round() -> None:
 
     assert [place.subnet for place in first_round] == list(SUBNETS)
     assert [place.subnet for place in second_round] == [second]
+
+
+@example(types=MANY_TYPES, zones=list("abcdef"), capacity_type=CapacityType.SPOT)
+@given(
+    types=st.lists(st.sampled_from(MANY_TYPES), min_size=1, unique=True),
+    zones=st.lists(st.sampled_from("abcdef"), max_size=12),
+    capacity_type=st.sampled_from(CapacityType),
+)
+def test_a34_every_type_in_every_subnet_is_asked_for_once_in_calls_that_ec2_takes(
+    types: list[str], zones: list[str], capacity_type: CapacityType
+) -> None:
+    """EC2 takes 300 places in a call for a fleet, and one subnet of each zone; what is left out is never had."""
+    subnets = tuple(Subnet(f"subnet-{number}", f"us-east-1{zone}") for number, zone in enumerate(zones))
+
+    asked = rounds(a_request(capacity_type=capacity_type, instance_types=tuple(types), subnets=subnets))
+
+    places = [(place.instance_type, place.subnet) for places in asked for place in places]
+    assert sorted(places, key=str) == sorted(((name, subnet) for name in types for subnet in subnets), key=str)
+    for each in asked:
+        offerings = [place.offering(capacity_type) for place in each]
+        assert 0 < len(offerings) <= 300
+        assert len(set(offerings)) == len(offerings)
 
 
 def test_one_on_demand_type_is_asked_for_in_one_subnet_after_another() -> None:

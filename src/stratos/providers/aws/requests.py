@@ -47,12 +47,12 @@ def is_for_fleet(request: LaunchRequest) -> bool:
 
 def rounds(request: LaunchRequest) -> tuple[Round, ...]:
     """Every type in every subnet, in the order of the request."""
-    if not is_for_fleet(request):
-        return tuple((Place(request.instance_types[0], subnet),) for subnet in request.subnets)
-    return tuple(
-        tuple(Place(name, subnet) for name in request.instance_types for subnet in subnets)[:_MOST_OVERRIDES]
+    at_once = _MOST_OVERRIDES if is_for_fleet(request) else 1
+    places = [
+        tuple(Place(name, subnet) for name in request.instance_types for subnet in subnets)
         for subnets in _one_of_each_zone(request.subnets)
-    )
+    ]
+    return tuple(each[start : start + at_once] for each in places for start in range(0, len(each), at_once))
 
 
 def _one_of_each_zone(subnets: Sequence[Subnet]) -> list[list[Subnet]]:
