@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from stratos.base.errors import Invalid
+from stratos.base.errors import FieldProblem, Invalid
 from stratos.providers.aws.cluster_access import ClusterAccess
 from stratos.providers.aws.settings import AwsSettings
 from stratos.providers.aws.user_data import go_template
@@ -41,7 +41,12 @@ def _own(bootstrap: Bootstrap, settings: AwsSettings) -> str:
         "Taints": [taint_text(taint) for taint in bootstrap.node_taints],
         "MaxPods": bootstrap.max_pods or 0,
     }
-    return go_template.render(settings.user_data, data)
+    try:
+        return go_template.render(settings.user_data, data)
+    except Invalid as error:
+        message = f"spec.userData: {error.message}"
+        problem = FieldProblem("spec.userData", "FieldValueInvalid", error.message)
+        raise Invalid(message, problems=(problem,), hint=error.hint) from error
 
 
 def _amazon_linux_parts(bootstrap: Bootstrap, settings: AwsSettings, cluster: ClusterAccess) -> Iterable[Part]:
