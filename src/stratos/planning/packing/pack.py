@@ -14,7 +14,6 @@ from stratos.planning.packing.domains import Domains
 from stratos.planning.packing.filling import Filling, Place, shrink_machines
 from stratos.planning.packing.improving import rearrange
 from stratos.planning.packing.lots import make_lots
-from stratos.planning.packing.ordering import spread_pods_first
 from stratos.planning.packing.patterns.solve import solve_patterns
 from stratos.planning.packing.preferences import versions_of
 from stratos.planning.packing.problem import Packing, PackingProblem, PlannedMachine
@@ -136,8 +135,7 @@ class _Packer:
             found = solve_patterns(question.demand, question.start, allowance_seconds=allowance_seconds - share)
         fresh = self._empty_bins()
         arranged = rearrange(first.places, first.bins, fresh, question, found.machines, self._wanted)
-        ordered = spread_pods_first(arranged, stating.counting, stating.domains)
-        improved = self._settle(fresh, ordered, first.left_over)
+        improved = self._settle(fresh, arranged, first.left_over)
         return self._answer(min(first, improved, key=lambda attempt: attempt.rank), bound, proof)
 
     def _empty_bins(self) -> Bins:

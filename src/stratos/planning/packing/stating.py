@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +64,8 @@ class Stating:
     ) -> None:
         self._bins = bins
         self._sites = sites
-        self.domains = domains
-        self.counting = counting
+        self._domains = domains
+        self._counting = counting
         self._wanted = wanted
         self._amounts = amounts
 
@@ -82,7 +81,7 @@ class Stating:
     def splits(self, places: Sequence[Place]) -> bool:
         """Is there more to say about these pods than what they need?"""
         bought = [place for place in places if self._bins.is_machine(place.bin)]
-        companies = {self.counting.company(place.version) for place in bought}
+        companies = {self._counting.company(place.version) for place in bought}
         return (
             self._rows > self._amounts
             or any(company.keys for company in companies)
@@ -122,8 +121,8 @@ class Stating:
 
     def _stays(self, requirements: PodRequirements) -> bool:
         """Pods that must share a host with others cannot be told to in a question."""
-        together = self.counting.company(requirements).together
-        return any(self.domains.is_unique(count.key) for count in together)
+        together = self._counting.company(requirements).together
+        return any(self._domains.is_unique(count.key) for count in together)
 
     @property
     def _rows(self) -> int:
@@ -141,10 +140,10 @@ class Stating:
         return members
 
     def _pins(self, place: Place) -> tuple[tuple[str, int], ...]:
-        company = self.counting.company(place.version)
-        keys = sorted(key for key in company.keys if not self.domains.is_unique(key))
+        company = self._counting.company(place.version)
+        keys = sorted(key for key in company.keys if not self._domains.is_unique(key))
         lot = int(self._bins.lot[place.bin])
-        return tuple((key, int(self.domains.of_lots(key)[lot])) for key in keys)
+        return tuple((key, int(self._domains.of_lots(key)[lot])) for key in keys)
 
     def _statement(
         self,
@@ -207,7 +206,7 @@ class Stating:
         for requirements, pins in members:
             row = self._sites.admitting(requirements.node_rules)[lot_sites]
             for key, code in pins:
-                row = row & (self.domains.of_lots(key) == code)
+                row = row & (self._domains.of_lots(key) == code)
             rows.append(row[lot_of_kind])
         return np.array(rows, dtype=np.bool_).reshape(len(members), len(lot_of_kind))
 
@@ -246,14 +245,14 @@ class Stating:
 
     def _kept_apart(self, askers: Sequence[_Asker]) -> tuple[list[Group], set[tuple[int, int]]]:
         """Who keeps off whose hosts: groups that do so mutually, and the pairs that no group covers."""
-        companies = [self.counting.company(requirements) for requirements, _ in askers]
+        companies = [self._counting.company(requirements) for requirements, _ in askers]
         groups: list[Group] = []
         pairs: set[tuple[int, int]] = set()
         repelled = _by_count(companies, lambda company: company.away_from)
         adding = _by_count(companies, lambda company: company.adds_to)
         for count, away in repelled.items():
             added = adding.get(count, [])
-            if not self.domains.is_unique(count.key) or not added:
+            if not self._domains.is_unique(count.key) or not added:
                 continue
             if away == added:
                 groups.append(Group(tuple(away), 1))
@@ -264,20 +263,23 @@ class Stating:
         return list(dict.fromkeys(groups)), pairs
 
     def _spread_over_hosts(self, askers: Sequence[_Asker]) -> list[Group]:
-        """Of the pods that are spread over hosts, a machine holds as many as they bear of each other.
+        """Of what pods that are spread over hosts count there, a machine holds as much as they bear.
 
-        They come first on their machine, so that no other pods disturb them.
+        Only pods that are bound no later than they are: others come when nobody looks any more.
         """
-        companies = [self.counting.company(requirements) for requirements, _ in askers]
-        rules = [[rule for rule in company.spread if self.domains.is_unique(rule.key)] for company in companies]
+        companies = [self._counting.company(requirements) for requirements, _ in askers]
         bearable: dict[Count, int] = {}
-        for rule in chain.from_iterable(rules):
-            most = rule.constraint.max_skew
-            bearable[rule.count] = min(most, bearable.get(rule.count, most))
+        last_rank = 0
+        for company in companies:
+            for rule in company.spread:
+                if self._domains.is_unique(rule.key):
+                    most = rule.constraint.max_skew
+                    bearable[rule.count] = min(most, bearable.get(rule.count, most))
+                    last_rank = max(last_rank, company.rank)
+        early = [number for number, company in enumerate(companies) if company.rank <= last_rank]
         return [
-            Group(numbers, most)
+            Group(tuple(number for number in early if count in companies[number].adds_to), most)
             for count, most in bearable.items()
-            if (numbers := tuple(n for n, company in enumerate(companies) if rules[n] and count in company.adds_to))
         ]
 
 
