@@ -47,6 +47,8 @@ def _facts(facts: PoolFacts) -> dict[str, Value]:
         "running": facts.running,
         "leaving": facts.leaving,
         "usd_per_hour": facts.usd_per_hour,
+        "spot": facts.spot or None,
+        "spot_saves_usd_per_hour": facts.spot_saves_usd_per_hour if facts.spot else None,
         "not_counted": "disks of standby machines" if facts.standby else None,
     }
 
