@@ -131,6 +131,13 @@ class World:
                     return
                 await asyncio.sleep(0.01)
 
+    async def wait_marked(self, annotation: str, name: str = "web", within: float = 120.0) -> None:
+        async with asyncio.timeout(within):
+            while True:
+                if annotation in (await self.deployment(name)).metadata.annotations:
+                    return
+                await asyncio.sleep(0.1)
+
     async def wait_told(self, reason: str, message: str, within: float = 20.0) -> None:
         """Return once an event about a Service says so."""
         async with asyncio.timeout(within):

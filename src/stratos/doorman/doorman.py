@@ -130,7 +130,13 @@ class Doorman:
 
     def _add_gate(self, route: Route) -> None:
         gate = Gate(
-            route, self._room, clock=self._clock, metrics=self.metrics, knock=self._knocked, why=self._why_closed
+            route,
+            self._room,
+            clock=self._clock,
+            metrics=self.metrics,
+            spans=self.spans,
+            knock=self._knocked,
+            why=self._why_closed,
         )
         self._gates[route.service] = gate
         self._of_target.setdefault(route.target, {})[route.service] = gate

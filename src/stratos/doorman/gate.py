@@ -18,6 +18,7 @@ from stratos.base.clock import Clock
 from stratos.base.duration import format_duration
 from stratos.base.errors import StratosError
 from stratos.doorman.metrics import DoormanMetrics, Outcome
+from stratos.doorman.traces import Spans
 from stratos.planning.doorman.routes import Route
 from stratos.planning.doorman.targets import Traffic
 
@@ -69,6 +70,7 @@ class Gate:
         *,
         clock: Clock,
         metrics: DoormanMetrics,
+        spans: Spans,
         knock: Callable[[Gate], None],
         why: Callable[[Gate], str],
     ) -> None:
@@ -78,6 +80,7 @@ class Gate:
         self.cause = Context()  # the trace of the request that was first to wait
         self._room = room
         self._clock = clock
+        self._spans = spans
         self._knock = knock
         self._why = why
         self._backends: tuple[Backend, ...] = ()
@@ -120,6 +123,17 @@ class Gate:
         self.metrics.held_bytes.inc(body_bytes)
         began = self._clock.monotonic()
         try:
+            with self._spans.during("hold"):
+                return await self._wait_until(deadline)
+        finally:
+            self._room.requests -= 1
+            self._room.body_bytes -= body_bytes
+            self.metrics.held.dec()
+            self.metrics.held_bytes.dec(body_bytes)
+            self.metrics.hold_seconds.observe(self._clock.monotonic() - began)
+
+    async def _wait_until(self, deadline: float) -> Backend:
+        try:
             async with asyncio.timeout_at(deadline):
                 return await self._wait_open()
         except TimeoutError as error:
@@ -127,12 +141,6 @@ class Gate:
             raise TurnedAway(
                 f"{self.route.service} was not ready within {waited}", Outcome.TIMED_OUT, looked_at=(self._why(self),)
             ) from error
-        finally:
-            self._room.requests -= 1
-            self._room.body_bytes -= body_bytes
-            self.metrics.held.dec()
-            self.metrics.held_bytes.dec(body_bytes)
-            self.metrics.hold_seconds.observe(self._clock.monotonic() - began)
 
     async def _wait_open(self) -> Backend:
         while (backend := self.enter()) is None:

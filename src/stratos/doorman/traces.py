@@ -7,6 +7,9 @@ nowhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
@@ -34,6 +37,21 @@ class Spans:
         if error:
             span.set_status(Status(StatusCode.ERROR, error))
         span.end(end_time=self._now())
+
+    @contextmanager
+    def during(self, name: str) -> Iterator[None]:
+        """A span around a block; what begins within it is below it."""
+        span = self.begin(name)
+        token = context.attach(inside(span))
+        error = ""
+        try:
+            yield
+        except Exception as problem:
+            error = str(problem)
+            raise
+        finally:
+            context.detach(token)
+            self.end(span, error)
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp() * 1_000_000_000)
