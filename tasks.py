@@ -103,8 +103,9 @@ def bench(arguments: list[str]) -> None:
 
 @task
 def docs(_: list[str]) -> None:
-    """Write the generated parts of docs/: the resources' reference, the drawing of the imports, and the picture."""
+    """Write what is generated: parts of docs/ (reference, drawing of the imports, picture), and the Helm chart."""
     run(BIN / "python", ROOT / "scripts" / "make_docs.py")
+    run(BIN / "python", ROOT / "scripts" / "make_chart.py")
     run(BIN / "python", ROOT / "scripts" / "make_picture.py")
 
 

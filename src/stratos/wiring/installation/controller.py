@@ -59,7 +59,7 @@ def config(values: Values) -> str:
         "healthProbeBindAddress": values.health_probe_bind_address,
         "leaderElect": values.leader_elect,
         "webhookBindAddress": f":{WEBHOOK_PORT}",
-        "webhookConfigPrefix": values.webhook.config_prefix,
+        **given("webhookConfigPrefix", values.webhook.config_prefix),
         "qps": values.qps,
         "burst": values.burst,
         **given("clusterCostLimit", values.cluster_cost_limit),

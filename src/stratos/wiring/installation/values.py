@@ -213,4 +213,5 @@ def leaves(section: _Values | None = None, prefix: str = "") -> Iterator[Leaf]:
             yield from leaves(value, f"{path}.")
         else:
             metas = [each for each in get_args(hints[field.name]) if isinstance(each, msgspec.Meta)]
-            yield Leaf(path, msgspec.to_builtins(value), metas[0].description or "" if metas else "")
+            default = list(value) if isinstance(value, tuple) else value
+            yield Leaf(path, default, metas[0].description or "" if metas else "")
