@@ -13,7 +13,7 @@ from stratos.apis.awsnodeclass import AWS_NODE_CLASS, AWSNodeClass
 from stratos.apis.event import EVENT
 from stratos.apis.meta import find_condition
 from stratos.apis.nodepool import NODE_POOL, NodePoolSpec
-from stratos.base.errors import NotFound, Unavailable
+from stratos.base.errors import Forbidden, NotFound, Unavailable
 from stratos.controllers.machines.launching import turns_itself_off
 from stratos.providers.simulated.account import TaggedSubnet
 from stratos.providers.simulated.cloud import CallMoment
@@ -56,6 +56,18 @@ async def wait_told(story: Story, reason: str) -> str:
 async def condition(story: Story, type_: str) -> tuple[str, str]:
     found = find_condition((await story.client.get(AWS_NODE_CLASS, "ours")).status.conditions, type_)
     return (found.status, found.reason) if found else ("", "")
+
+
+async def is_ready(story: Story) -> bool:
+    return await condition(story, "SubnetsReady") == ("True", "Resolved")
+
+
+async def is_gone(story: Story) -> bool:
+    try:
+        await story.client.get(AWS_NODE_CLASS, "ours")
+    except NotFound:
+        return True
+    return False
 
 
 def test_a40_what_is_missing_is_told_once_and_other_pools_go_on() -> None:
@@ -103,16 +115,12 @@ def test_a_cloud_that_does_not_answer_is_no_verdict_on_a_class() -> None:
     async def plot(story: Story) -> None:
         add_subnet(story)
         await add_class(story)
-
-        async def is_ready() -> bool:
-            return await condition(story, "SubnetsReady") == ("True", "Resolved")
-
-        await story.wait(is_ready)
+        await story.wait(lambda: is_ready(story))
         story.cloud.fault_hook = no_lookups
         await asyncio.sleep(900)
 
         assert [call.outcome for call in story.cloud.calls if call.operation == "resolve"].count("Unavailable") > 2
-        assert await is_ready()
+        assert await is_ready(story)
         assert await told(story) == []
 
     tell(plot)
@@ -147,17 +155,31 @@ def test_the_profile_of_a_role_outlives_the_pools_and_goes_with_the_class() -> N
         assert story.cloud.account.generated_profiles == {profile}
 
         await story.client.delete(NODE_POOL, "theirs")
-
-        async def is_gone() -> bool:
-            try:
-                await story.client.get(AWS_NODE_CLASS, "ours")
-            except NotFound:
-                return True
-            return False
-
-        await story.wait(is_gone, within=600)
+        await story.wait(lambda: is_gone(story), within=600)
         assert story.cloud.account.generated_profiles == set()
         assert story.machines() == []
+
+    tell(plot)
+
+
+def test_a_class_whose_profile_cannot_be_deleted_stays_and_says_why() -> None:
+    """What it left in the account would otherwise be nobody's."""
+
+    async def plot(story: Story) -> None:
+        def not_allowed(moment: CallMoment, operation: str, target: str) -> None:
+            if operation == "release":
+                raise Forbidden("iam:DeleteInstanceProfile is not allowed", hint="grant it")
+
+        add_subnet(story)
+        await add_class(story)
+        await story.wait(lambda: is_ready(story))
+        story.cloud.fault_hook = not_allowed
+        await story.client.delete(AWS_NODE_CLASS, "ours")
+
+        assert "iam:DeleteInstanceProfile" in await wait_told(story, "CleanupFailed")
+
+        story.cloud.fault_hook = None
+        await story.wait(lambda: is_gone(story), within=600)
 
     tell(plot)
 

@@ -107,7 +107,7 @@ def test_cloud_init_only_starts_it_and_goes_on(host: Host) -> None:
     assert run.of("systemd-run")[0][-1] == "prepare"
 
 
-def test_images_are_pulled_pinned_and_reported(host: Host) -> None:
+def test_a24_images_are_pulled_pinned_and_reported(host: Host) -> None:
     run = host.run(Bootstrap("prod", images_to_pull=("nginx", ECR), images_to_try=("acme/extra:2",)), "prepare")
 
     assert run.code == 0
@@ -135,7 +135,7 @@ def test_the_report_is_made_as_the_kubelet(host: Host) -> None:
     assert patch[patch.index("--cacert") + 1] == "/etc/kubernetes/pki/ca.crt"
 
 
-def test_a_missing_image_is_tried_three_times_named_and_keeps_the_machine_on(host: Host) -> None:
+def test_a25_a_missing_image_is_tried_three_times_named_and_keeps_the_machine_on(host: Host) -> None:
     """Required: a machine without its images must not pass for prepared."""
     bootstrap = Bootstrap("prod", images_to_pull=("gone:1", "nginx"), power_off_when_ready=True)
 
@@ -150,7 +150,7 @@ def test_a_missing_image_is_tried_three_times_named_and_keeps_the_machine_on(hos
     assert not run.is_off
 
 
-def test_best_effort_turns_off_all_the_same(host: Host) -> None:
+def test_a25_best_effort_turns_off_all_the_same(host: Host) -> None:
     bootstrap = Bootstrap(
         "prod",
         images_to_pull=("gone:1",),
@@ -169,7 +169,7 @@ def test_images_worth_having_are_no_reason_to_fail(host: Host) -> None:
     assert (run.code, run.reported[-1]["status"]) == (0, "True")
 
 
-def test_a_machine_turns_off_when_its_kubelet_is_well_and_its_disks_are_warm(host: Host) -> None:
+def test_a06_a_machine_turns_off_when_its_kubelet_is_well_and_its_disks_are_warm(host: Host) -> None:
     """The first read of a block of a new volume is slow: better now than when a pod waits."""
     run = host.run(Bootstrap("prod", power_off_when_ready=True), "prepare")
 
