@@ -94,6 +94,12 @@ def e2e_aws(arguments: list[str]) -> None:
 
 
 @task
+def kill_matrix(arguments: list[str]) -> None:
+    """The controllers, killed at every call they make to AWS and to the API. Arguments choose calls."""
+    run(BIN / "python", ROOT / "tests" / "e2e" / "kill_matrix.py", *arguments, PYTHONPATH=str(ROOT / "tests"))
+
+
+@task
 def bench(arguments: list[str]) -> None:
     """The benchmarks, each printing one JSON document. Arguments choose some by name."""
     for script in sorted((ROOT / "benchmarks").glob("*.py")):

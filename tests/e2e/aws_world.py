@@ -149,22 +149,22 @@ class AwsWorld:
 
         await self.wait(holds, f"{count} machines on standby")
 
-    async def wait_all_running(self, count: int) -> None:
+    async def wait_all_running(self, count: int, seconds: float = PATIENCE_SECONDS) -> None:
         """All pods run that there are, and there are so many."""
 
         async def holds() -> bool:
             pods = await self.pods()
             return len(pods) == count and all(pod.status.phase == "Running" for pod in pods)
 
-        await self.wait(holds, f"{count} pods to run")
+        await self.wait(holds, f"{count} pods to run", seconds)
 
-    async def wait_gone(self) -> None:
+    async def wait_gone(self, seconds: float = PATIENCE_SECONDS) -> None:
         """No machine, no claim and no node left."""
 
         async def holds() -> bool:
             return not (self.machines() or await self.claims() or await self.nodes())
 
-        await self.wait(holds, "all machines to go")
+        await self.wait(holds, "all machines to go", seconds)
 
     async def _picture(self) -> str:
         machines = [f"{each.id} {each.offering.capacity_type} {each.state}" for each in self.machines()]
@@ -173,7 +173,16 @@ class AwsWorld:
             for claim in await self.claims()
         ]
         pods = [f"{pod.metadata.name} {pod.status.phase} {pod.spec.node_name}" for pod in await self.pods()]
-        return "\n".join(("machines", *machines, "claims", *claims, "pods", *pods))
+        nodes = [
+            f"{node.metadata.name} {[taint.key for taint in node.spec.taints or ()]} "
+            f"{'cordoned ' if node.spec.unschedulable else ''}{'ready' if is_ready(node) else 'not ready'}"
+            for node in await self.nodes()
+        ]
+        return "\n".join(("machines", *machines, "claims", *claims, "nodes", *nodes, "pods", *pods))
+
+
+def is_ready(node: Node) -> bool:
+    return any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions or ())
 
 
 def _pod_spec(selector: Mapping[str, str]) -> dict[str, Any]:
@@ -220,6 +229,7 @@ async def aws_world(
             moto_url=moto_url,
         ) as aws,
     ):
+        aws.faults.timings.boot = 1.0  # nodes tell of themselves in whole seconds, and nobody boots within the same one
         path = directory / "kubeconfig"
         user = certificates.client(STRATOS, [])
         write_kubeconfig(path, kubeconfig(f"https://127.0.0.1:{port}", authority.certificate_pem, user))
