@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from stratos.apis.customresourcedefinition import CUSTOM_RESOURCE_DEFINITION
 from stratos.apis.deployment import DEPLOYMENT
 from stratos.apis.node import NODE
 from stratos.apis.nodeclaim import NODE_CLAIM
@@ -24,6 +25,7 @@ from stratos.base.certificates import create_authority, new_key_pem
 from stratos.base.ids import SeededIds
 from stratos.catalog.catalog import load_catalog
 from stratos.cli.install.install import apply_installation
+from stratos.cli.install.uninstall import UninstallOptions, uninstall
 from stratos.controllers.webhook.keeper import KeeperSettings, certificate_keeper
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
@@ -193,6 +195,34 @@ def test_of_secrets_and_leases_only_those_of_stratos_can_be_read() -> None:
             }
 
     assert virtual_time.run(story()) == {"all": 403, "ours": 200, "another": 403}
+
+
+def test_uninstalling_with_machines_ends_them_before_it_removes_what_ends_them() -> None:
+    """The other way round, they would run for ever."""
+
+    async def story() -> tuple[int, int, list[str]]:
+        async with an_installed_stratos() as world:
+            admin = world.admin
+            await admin.create(SIM_NODE_CLASS, {"metadata": {"name": "sim"}, "spec": {"instanceType": "m5.large"}})
+            template = {"nodeClassRef": {"kind": "SimNodeClass", "name": "sim"}}
+            pool = {"poolSize": 2, "minStandby": 2, "template": template}
+            await admin.create(NODE_POOL, {"metadata": {"name": "ci"}, "spec": pool})
+            await asyncio.sleep(300)
+            before = sum(not machine.state.gone for machine in world.cloud.machines())
+            wanted = UninstallOptions(
+                kubeconfig=None,
+                force=False,
+                delete_machines=True,
+                delete_crds=True,
+                webhook_config_prefix="",
+                timeout="15m",
+            )
+            await uninstall(admin, wanted)
+            after = sum(not machine.state.gone for machine in world.cloud.machines())
+            kinds = [each.metadata.name async for each in admin.list_all(CUSTOM_RESOURCE_DEFINITION)]
+            return before, after, kinds
+
+    assert virtual_time.run(story()) == (2, 0, [])
 
 
 @pytest.fixture(scope="module")

@@ -40,26 +40,30 @@ class UninstallOptions:
 
 
 def run_uninstall(options: UninstallOptions) -> None:
-    asyncio.run(_uninstall(options))
+    async def run() -> None:
+        async with connected(options.kubeconfig) as client:
+            await uninstall(client, options)
+
+    asyncio.run(run())
 
 
-async def _uninstall(options: UninstallOptions) -> None:
-    async with connected(options.kubeconfig) as client:
-        if options.delete_machines:
-            await _delete_machines(client, parse_duration_seconds(options.timeout))
-        claims = await _claims(client)
-        if claims and (options.delete_crds or not options.force):
-            raise _machines_left(claims, crds=options.delete_crds)
-        for line in await remove_installation(client, options.webhook_config_prefix):
-            print(line)
-        if options.delete_crds:
-            for custom in CUSTOM_KINDS:
-                await _delete(client, CUSTOM_RESOURCE_DEFINITION, custom.name)
-            print("the kinds are gone, and every object of them")
-        if claims:
-            print(f"{counted(len(claims), 'machine')} left running, which nobody looks after:")
-            for claim in claims:
-                print(f"  {_line(claim)}")
+async def uninstall(client: Client, options: UninstallOptions) -> None:
+    """Raises `Conflict` when machines would be left behind, and nobody said that they may."""
+    if options.delete_machines:
+        await _delete_machines(client, parse_duration_seconds(options.timeout))
+    claims = await _claims(client)
+    if claims and (options.delete_crds or not options.force):
+        raise _machines_left(claims, crds=options.delete_crds)
+    for line in await _remove(client, options.webhook_config_prefix):
+        print(line)
+    if options.delete_crds:
+        for custom in CUSTOM_KINDS:
+            await _delete(client, CUSTOM_RESOURCE_DEFINITION, custom.name)
+        print("the kinds are gone, and every object of them")
+    if claims:
+        print(f"{counted(len(claims), 'machine')} left running, which nobody looks after:")
+        for claim in claims:
+            print(f"  {_line(claim)}")
 
 
 def _machines_left(claims: Sequence[NodeClaim], *, crds: bool) -> Conflict:
@@ -110,7 +114,7 @@ async def _delete_machines(client: Client, timeout_seconds: float) -> None:
         ) from error
 
 
-async def remove_installation(client: Client, webhook_prefix: str = "") -> list[str]:
+async def _remove(client: Client, webhook_prefix: str) -> list[str]:
     """Delete what an installation may have brought, last things first; what was deleted, line by line.
 
     The kinds, the namespace and templates stay: what is in them may be the user's own.
