@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -23,15 +24,24 @@ NUMBER = "x-number"
 
 
 @asynccontextmanager
-async def a_backend(answer: Answer) -> AsyncIterator[int]:
-    """What listens where a pod would; the block is given its port."""
+async def a_backend(answer: Answer, bound: socket.socket | None = None) -> AsyncIterator[int]:
+    """What listens where a pod would; the block is given its port. It may have been ``bound`` before."""
     serving = web.Server(answer, access_log=None)
-    server = await asyncio.get_running_loop().create_server(serving, "127.0.0.1", 0, backlog=4096)
+    if bound is None:
+        bound = a_free_port()
+    server = await asyncio.get_running_loop().create_server(serving, sock=bound, backlog=4096)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         await serving.shutdown(0.1)
+
+
+def a_free_port() -> socket.socket:
+    """Ours, though nobody listens there yet."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.bind(("127.0.0.1", 0))
+    return bound
 
 
 class CountingBackend:

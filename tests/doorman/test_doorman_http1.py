@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from doorman.doorman_house import NUMBER, CountingBackend, a_backend, a_house
+from doorman.doorman_house import NUMBER, CountingBackend, a_backend, a_free_port, a_house
 from doorman.doorman_world import until
 from stratos.doorman import RoomLimits
 
@@ -255,22 +254,16 @@ def test_a_pod_that_is_ready_before_it_listens_is_waited_for() -> None:
 
     async def story() -> None:
         async with a_house() as house:
-            with socket.socket() as taken:
-                taken.bind(("127.0.0.1", 0))  # nobody listens there yet
-                port = taken.getsockname()[1]
-                await house.world.add_service()
-                asking = asyncio.create_task(house.get())
-                await house.world.wait_replicas(1)
-                await house.world.bring_up(port=port)
-                await until(lambda: house.held() == 0)
-                await asyncio.wait({asking}, timeout=0.1)
-                assert not asking.done()
-                taken.listen()
-                connection, _ = await asyncio.to_thread(taken.accept)
-                with connection:
-                    connection.recv(1000)
-                    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
-                    assert await asking == (200, "hi")
+            bound = a_free_port()
+            await house.world.add_service()
+            asking = asyncio.create_task(house.get())
+            await house.world.wait_replicas(1)
+            await house.world.bring_up(port=bound.getsockname()[1])
+            await until(lambda: house.held() == 0)
+            await asyncio.wait({asking}, timeout=0.1)
+            assert not asking.done()
+            async with a_backend(echo, bound):
+                assert (await asking)[0] == 200
 
     asyncio.run(story())
 
