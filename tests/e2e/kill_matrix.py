@@ -1,7 +1,7 @@
 """The kill matrix: `stratos controller` dies at every call it makes, one story for each, and what came of it.
 
-``python3 tasks.py kill-matrix`` plays a calm story first, to learn which calls there are, and then one story for each of
-them and each moment. Words after it choose points: ``kill-matrix ec2:RunInstances 'PATCH nodes'``. It takes half a
+``python3 tasks.py kill-matrix`` plays a calm story first, to learn which calls there are, and then one story for each
+of them and each moment. Words after it choose calls: ``kill-matrix ec2:RunInstances 'PATCH nodes'``. It takes half a
 minute a point, prints a line for each, and fails if anything was lost or doubled.
 """
 
