@@ -8,7 +8,7 @@ What keeps a machine from being launched twice, in the order in which it takes h
 
 - each machine is tagged with its token in the same call that makes it, and nothing is launched for a token that a
   machine carries;
-- EC2's own client tokens, for the seconds in which a new machine is not to be seen yet;
+- for the seconds in which a new machine is not to be seen yet, the memory of this process, and EC2's own client tokens;
 - what was asked for last without an answer is asked for first when the token comes again.
 """
 
@@ -74,12 +74,12 @@ class Launching:
                 machine = await self._launched(request.token)
                 if machine is None:
                     raise self._not_to_be_seen(request, error) from error
-        self._tries.over(request.token)
+            self._tries.launched(request.token, machine)
         return machine
 
     async def _launched(self, token: str) -> Machine | None:
         instance = await self._instances.by_launch_token(token)
-        return instance.machine if instance else None
+        return instance.machine if instance else self._tries.machine(token)
 
     def _not_to_be_seen(self, request: LaunchRequest, error: StratosError) -> StratosError:
         if isinstance(error, MachineGone):
@@ -137,7 +137,7 @@ class Launching:
         launched = next((group for group in answer.get("Instances", ()) if group.get("InstanceIds")), None)
         if launched is None:
             raise self._why_none(answer.get("Errors", ()))
-        return self._new_machine(order.request, launched)
+        return self._new_machine(order.request, places, launched)
 
     def _why_none(self, errors: Iterable[Mapping[str, Any]]) -> StratosError:
         """A fleet says why for each offering. That one has no stock tells less than any other reason."""
@@ -155,11 +155,11 @@ class Launching:
             return InsufficientCapacity("the fleet was given no machine, and no reason")
         return next((each for each in refusals if not isinstance(each, InsufficientCapacity)), refusals[0])
 
-    def _new_machine(self, request: LaunchRequest, launched: Mapping[str, Any]) -> Machine:
+    def _new_machine(self, request: LaunchRequest, places: Round, launched: Mapping[str, Any]) -> Machine:
         """A fleet's answer names its machine and where it is; a look at it might come too early to find it."""
         machine_id = launched["InstanceIds"][0]
         subnet_id = launched["LaunchTemplateAndOverrides"]["Overrides"]["SubnetId"]
-        zone = next(subnet.zone for subnet in request.subnets if subnet.id == subnet_id)
+        zone = next(place.subnet.zone for place in places if place.subnet.id == subnet_id)
         return Machine(
             id=machine_id,
             provider_id=provider_id(zone, machine_id),

@@ -1,7 +1,7 @@
-"""What this process remembers of launches that have brought no machine yet.
+"""What this process remembers of the launches it asked for, while EC2 may not show what came of them.
 
-It is lost in a crash, and then the tags of machines tell what came of them: by the time a controller is up again, EC2
-shows what the last one launched.
+It is lost in a crash, and then the tags of machines tell: by the time a controller is up again, EC2 shows what the last
+one launched.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from stratos.base.clock import Clock
-from stratos.base.errors import StratosError, Unavailable
+from stratos.base.errors import Forbidden, StratosError, Throttled, Unauthorized, Unavailable
 from stratos.providers.aws.errors import AskedBefore
 from stratos.providers.aws.requests import Round
+from stratos.providers.contract import Machine
 
 _SEEN_WITHIN = timedelta(seconds=60)  # by then EC2 shows a new machine, whatever its weather
-_MOST_REMEMBERED = 10_000  # launches are given up without a word to us
+_MOST_REMEMBERED = 2_000  # nobody tells us when a launch is given up, or its machine written down
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class _Tried:
     attempts: dict[Round, str] = field(default_factory=dict)  # of those that were refused
     unanswered: Round | None = None
     asked_before_since: datetime | None = None
+    machine: Machine | None = None
 
 
 class Tries:
@@ -32,10 +34,17 @@ class Tries:
         self._clock = clock
         self._by_token: dict[str, _Tried] = {}
 
-    def unanswered_first(self, token: str, rounds: Iterable[Round]) -> list[Round]:
-        """The rounds, beginning with the one that nobody knows the outcome of."""
+    def machine(self, token: str) -> Machine | None:
+        """What was launched for it, as it was then."""
         tried = self._by_token.get(token)
-        return sorted(rounds, key=lambda round_: tried is None or round_ != tried.unanswered)
+        return tried.machine if tried else None
+
+    def unanswered_first(self, token: str, rounds: Iterable[Round]) -> list[Round]:
+        """The rounds, after the one that nobody knows the outcome of, wanted still or not."""
+        tried = self._by_token.get(token)
+        if tried is None or tried.unanswered is None:
+            return list(rounds)
+        return [tried.unanswered, *(round_ for round_ in rounds if round_ != tried.unanswered)]
 
     @contextmanager
     def asking(self, token: str, round_: Round) -> Iterator[str]:
@@ -50,6 +59,8 @@ class Tries:
             yield tried.attempts.get(round_, "")
         except (Unavailable, AskedBefore):
             raise  # there may be a machine
+        except (Throttled, Unauthorized, Forbidden):
+            raise  # said before the token was looked at: it tells nothing of an earlier call
         except StratosError:
             self._refused(tried)
             raise
@@ -63,9 +74,9 @@ class Tries:
         elif now >= tried.asked_before_since + _SEEN_WITHIN:
             self._refused(tried)
 
-    def over(self, token: str) -> None:
-        """There is a machine."""
-        self._by_token.pop(token, None)
+    def launched(self, token: str, machine: Machine) -> None:
+        """Whoever asked may fail to write it down, and ask again."""
+        self._of(token).machine = machine
 
     def _of(self, token: str) -> _Tried:
         if token not in self._by_token and len(self._by_token) >= _MOST_REMEMBERED:
