@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from stratos.apis.labels import MANAGED_BY, TAG_CLUSTER, TAG_MANAGED_BY
+from stratos.apis.labels import MANAGED_BY, TAG_CLUSTER, TAG_LAUNCH_TOKEN, TAG_MANAGED_BY
 from stratos.base.clock import Clock
 from stratos.catalog.catalog import load_catalog
 from stratos.providers.aws.clients import AwsClients
 from stratos.providers.aws.cluster_access import ClusterAccess
 from stratos.providers.aws.provider import AWSProvider
-from stratos.providers.contract import Bootstrap, CapacityType, LaunchRequest, ResolvedNodeClass, SecurityGroup, Subnet
-from stratos.testing.aws import LoopbackAws
+from stratos.providers.contract import (
+    Bootstrap,
+    CapacityType,
+    LaunchRequest,
+    Machine,
+    MachineState,
+    OfferingKey,
+    ResolvedNodeClass,
+    SecurityGroup,
+    Subnet,
+)
+from stratos.testing.aws import AwsCall, LoopbackAws
 from stratos.wiring.clock import SystemClock
+
+SPOT_TYPES = ("m5.large", "m5a.large")
 
 
 def a_clients(aws: LoopbackAws) -> AwsClients:
@@ -52,3 +66,30 @@ def a_request(
         capacity_type=capacity_type,
         tags={TAG_MANAGED_BY: MANAGED_BY, TAG_CLUSTER: cluster},
     )
+
+
+def a_spot_request(aws: LoopbackAws, token: str) -> LaunchRequest:
+    return replace(a_request(aws, token, CapacityType.SPOT), instance_types=SPOT_TYPES)
+
+
+def everywhere(aws: LoopbackAws, capacity_type: CapacityType, *types: str) -> set[OfferingKey]:
+    """The types in all zones of the account."""
+    return {OfferingKey(name, zone, capacity_type) for name in types for zone in aws.account.subnets}
+
+
+def launched(aws: LoopbackAws, token: str) -> list[str]:
+    """The machines that carry the token, whatever anybody was told."""
+    return [id_ for id_, each in aws.instances.by_id.items() if each.tags.get(TAG_LAUNCH_TOKEN) == token]
+
+
+def asked(aws: LoopbackAws, operation: str) -> list[AwsCall]:
+    return [call for call in aws.calls if call.operation == operation]
+
+
+async def seen_in(provider: AWSProvider, machine: Machine, state: MachineState) -> None:
+    """Wait until EC2 shows the machine in that state."""
+    async with asyncio.timeout(10):
+        while True:
+            if (await provider.describe([machine.id]))[machine.id].state is state:
+                return
+            await asyncio.sleep(0.02)

@@ -8,15 +8,13 @@ import random
 import pytest
 from prometheus_client import CollectorRegistry
 
-from providers.aws.ec2_builders import a_class, a_provider, a_request
+from providers.aws.ec2_builders import a_class, a_provider, a_request, asked, seen_in
 from stratos.base.errors import Forbidden, Unauthorized
 from stratos.providers.aws import instances
 from stratos.providers.aws.clients import AwsClients
-from stratos.providers.aws.provider import AWSProvider
 from stratos.providers.aws.settings import AwsSettings
 from stratos.providers.contract import (
     CapacityType,
-    Machine,
     MachineBusy,
     MachineGone,
     MachineState,
@@ -27,10 +25,6 @@ from stratos.providers.contract import (
 from stratos.testing.aws import AwsCall, AwsError, CallMoment, LoopbackAws
 from stratos.testing.aws.loopback import ACCESS_KEY
 from stratos.wiring.clock import SystemClock
-
-
-def asked(aws: LoopbackAws, operation: str) -> list[AwsCall]:
-    return [call for call in aws.calls if call.operation == operation]
 
 
 def test_a_listing_of_many_pages_is_read_to_its_end(
@@ -82,7 +76,7 @@ def test_a_machine_that_may_hibernate_does_so_when_it_is_stopped_but_not_by_forc
     async def main() -> None:
         provider = a_provider(aws)
         machine = await provider.launch(request)
-        await _until(provider, machine, MachineState.RUNNING)
+        await seen_in(provider, machine, MachineState.RUNNING)
 
         await provider.stop(machine.id)
         await provider.stop(machine.id, force=True)
@@ -192,11 +186,3 @@ def limited(aws: LoopbackAws, *, qps: float, burst: int) -> RateLimited:
 
 async def _list(provider: RateLimited) -> None:
     await provider.list_by_tags({"test": "limited"})
-
-
-async def _until(provider: AWSProvider, machine: Machine, state: MachineState) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            if (await provider.describe([machine.id]))[machine.id].state is state:
-                return
-            await asyncio.sleep(0.02)
