@@ -18,7 +18,7 @@ from stratos.kube.kubeconfig import ClusterAccess
 from stratos.providers.contract import Provider
 from stratos.providers.simulated.cloud import SimulatedCloud
 from stratos.providers.simulated.registry import ImageRegistry
-from stratos.wiring.aws import aws_provider
+from stratos.wiring.aws import aws_provider, cluster_of_eks
 from stratos.wiring.cluster_access import ClusterWords, find_cluster_access
 
 DEFAULT_REGION = "us-east-1"
@@ -61,7 +61,9 @@ def open_cloud(
 async def _aws(choice: CloudChoice, client: Client, access: ClusterAccess, clock: Clock) -> AsyncIterator[Cloud]:
     if not choice.region:
         raise Invalid("no region was named", hint="--region us-east-1, or AWS_REGION=us-east-1 in the environment")
-    cluster = await find_cluster_access(choice.cluster, client, access, os.environ)
+    cluster = await find_cluster_access(
+        choice.cluster, client, access, os.environ, lambda: cluster_of_eks(choice.region, choice.cluster.name)
+    )
     queue = choice.interruption_queue
     async with aws_provider(choice.region, cluster, clock=clock, interruption_queue=queue) as provider:
         yield Cloud(provider)

@@ -1,12 +1,12 @@
-"""How machines find the cluster they are to join: as its operator says, else as far as it can be seen from here."""
+"""How machines find the cluster they are to join: as its operator or the cloud says, else as it is seen from here."""
 
 from __future__ import annotations
 
 import base64
 import ipaddress
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 
 from stratos.apis.service import SERVICE
 from stratos.base.errors import Invalid, StratosError
@@ -32,17 +32,32 @@ class ClusterWords:
 
 
 async def find_cluster_access(
-    words: ClusterWords, client: Client, access: KubernetesAccess, environ: Mapping[str, str]
+    words: ClusterWords,
+    client: Client,
+    access: KubernetesAccess,
+    environ: Mapping[str, str],
+    ask_cloud: Callable[[], Awaitable[ClusterAccess]],
 ) -> ClusterAccess:
-    """Raises `Invalid` when the API server's address is known only as pods reach it."""
-    in_cluster = "KUBERNETES_SERVICE_HOST" in environ and environ["KUBERNETES_SERVICE_HOST"] in access.server
-    endpoint = words.endpoint or ("" if in_cluster else access.server)
-    if not endpoint:
-        raise Invalid(
-            "the address at which machines reach the API server is not known",
-            looked_at=(f"{access.server} is an address for pods",),
-            hint="--cluster-endpoint https://…, as in a kubeconfig of this cluster",
+    """What the operator says; else, where this runs in the cluster, what the cloud says of it; else what is seen here.
+
+    Raises `Invalid` when the API server's address is known only as pods reach it.
+    """
+    in_cluster = environ.get("KUBERNETES_SERVICE_HOST", "") in access.server and "KUBERNETES_SERVICE_HOST" in environ
+    if in_cluster and not words.endpoint:
+        try:
+            told = await ask_cloud()
+        except StratosError as error:
+            raise Invalid(
+                "the address at which machines reach the API server is not known",
+                looked_at=(f"{access.server} is an address for pods", error.message),
+                hint="--cluster-endpoint https://…, as in a kubeconfig of this cluster",
+            ) from error
+        return replace(
+            told,
+            certificate_authority=words.certificate_authority or told.certificate_authority,
+            service_cidr=words.service_cidr or told.service_cidr,
         )
+    endpoint = words.endpoint or access.server
     authority = words.certificate_authority or base64.b64encode(access.ca or b"").decode()
     cidr = words.service_cidr or await _service_cidr(client)
     try:

@@ -105,6 +105,8 @@ ACTIONS: Mapping[tuple[str, str], tuple[Permission, ...]] = {
     ),
     ("iam", "remove_role_from_instance_profile"): (Permission("iam:RemoveRoleFromInstanceProfile", _PROFILES),),
     ("iam", "delete_instance_profile"): (Permission("iam:DeleteInstanceProfile", _PROFILES),),
+    # The cluster
+    ("eks", "describe_cluster"): (Permission("eks:DescribeCluster", ("arn:{partition}:eks:*:*:cluster/{cluster}",)),),
     # Interruption notices
     ("sqs", "get_queue_url"): (Permission("sqs:GetQueueUrl", _QUEUES),),
     ("sqs", "receive_message"): (Permission("sqs:ReceiveMessage", _QUEUES),),

@@ -19,7 +19,7 @@ Obj = dict[str, Any]
 def agent(values: Values) -> list[Obj]:
     name = rbac.AGENT.name
     node_name = {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
-    args = ["agent", "--node-name=$(NODE_NAME)"]
+    args = ["agent", "--json-logs"]
     ours = [{"matchExpressions": [{"key": key, "operator": "Exists"}]} for key in (labels.POOL, labels.TEMPLATE)]
     spec = {
         "serviceAccountName": name,

@@ -53,6 +53,8 @@ def config(values: Values) -> str:
         **given("clusterEndpoint", values.cluster_endpoint),
         **given("clusterCA", values.cluster_ca),
         **given("clusterCIDR", values.cluster_cidr),
+        **given("interruptionQueue", values.interruption_queue),
+        "standbyNode": values.standby_node,
         "syncPeriod": values.sync_period,
         "gracefulShutdownTimeout": values.graceful_shutdown_timeout,
         "metricsBindAddress": values.metrics_bind_address,

@@ -90,7 +90,7 @@ FAKE_MACHINES = Rights(
 )
 """With the fake cloud, kubelets run in the controllers' process."""
 
-AGENT = Rights("stratos-agent", everywhere=(Rule("", ("nodes",), ("get", "patch")),))
+AGENT = Rights("stratos-agent", everywhere=(Rule("", ("nodes",), ("patch",)),))
 
 DOORMAN = Rights(
     "stratos-doorman",

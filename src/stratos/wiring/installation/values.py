@@ -142,13 +142,21 @@ class Values(_Values):
         Literal["aws", "fake"], described("fake pretends: to try Stratos without paying for machines.")
     ] = "aws"
     region: Annotated[str, described("Of node classes that name none.")] = ""
-    cluster_endpoint: Annotated[str, described("Where machines reach the API server, https://…")] = ""
-    cluster_ca: Annotated[str, described("The API server's authority, PEM in base64. Empty: the pods' one.")] = (
-        msgspec.field(default="", name="clusterCA")
-    )
+    cluster_endpoint: Annotated[
+        str, described("Where machines reach the API server, https://… Empty: as EKS says.")
+    ] = ""
+    cluster_ca: Annotated[
+        str, described("The API server's authority, PEM in base64. Empty: as EKS says, or the pods' one.")
+    ] = msgspec.field(default="", name="clusterCA")
     cluster_cidr: Annotated[str, described("The network of services. Empty: found by one of them.")] = msgspec.field(
         default="", name="clusterCIDR"
     )
+    interruption_queue: Annotated[
+        str, described("The SQS queue that EventBridge tells of interruptions. Its name has the cluster's name in it.")
+    ] = ""
+    standby_node: Annotated[
+        Literal["Keep", "Remove"], described("What becomes of Nodes whose machine stands by, where no pool says it.")
+    ] = "Keep"
     image: Image = Image()
     image_pull_secrets: Annotated[tuple[dict[str, str], ...], described("Such as [{name: registry}].")] = ()
     replica_count: Annotated[int, described("Of the controllers; one of them leads.", ge=0)] = 1
