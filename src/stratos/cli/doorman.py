@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+import resource
 import sys
 from pathlib import Path
 
 from stratos.base.duration import parse_duration_seconds
 from stratos.cli.connect import connected
+from stratos.cli.stopping import stop_on_signals
 from stratos.doorman import DoormanSettings, RoomLimits
 from stratos.telemetry.logs import configure, get_logger
 from stratos.wiring.clock import SystemClock
@@ -25,6 +26,7 @@ def run_doorman(
     max_held: int,
     max_held_bytes: int,
     graceful_shutdown_timeout: str,
+    json_logs: bool,
 ) -> None:
     options = DoormanOptions(
         listen=listen,
@@ -32,14 +34,20 @@ def run_doorman(
         grace_seconds=parse_duration_seconds(graceful_shutdown_timeout),
         doorman=DoormanSettings(room=RoomLimits(requests=max_held, body_bytes=max_held_bytes)),
     )
+    options.check()
+    configure(sys.stderr, clock=SystemClock(), json_lines=json_logs)
+    allow_many_connections()
     asyncio.run(_doorman(kubeconfig, options))
 
 
+def allow_many_connections() -> None:
+    """As many files as this process may have: each request takes two connections, and the usual limit is a thousand."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def _doorman(kubeconfig: Path | None, options: DoormanOptions) -> None:
-    configure(sys.stderr, clock=SystemClock())
-    stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopping = stop_on_signals()
     async with connected(kubeconfig) as client, running_doorman(client, options) as running:
         log.info("doorman listens", port=running.port, metrics_port=running.metrics_port or "none")
         stopped = asyncio.create_task(stopping.wait(), name="stop")

@@ -246,6 +246,7 @@ def doorman(
     graceful_shutdown_timeout: Annotated[
         str, typer.Option(help="How long requests under way may take once it is told to stop.")
     ] = "25s",
+    json_logs: Annotated[bool, typer.Option("--json-logs", help="One JSON object a line.")] = False,
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Hold requests for services that sleep, wake them, and let the requests through. See docs/scale-to-zero.md."""
@@ -258,6 +259,7 @@ def doorman(
         max_held=max_held,
         max_held_bytes=max_held_bytes,
         graceful_shutdown_timeout=graceful_shutdown_timeout,
+        json_logs=json_logs,
     )
 
 

@@ -20,18 +20,34 @@ _Handler = Callable[[web.Request], Awaitable[web.Response]]
 @asynccontextmanager
 async def serving_metrics(address: str, registry: CollectorRegistry) -> AsyncIterator[int | None]:
     """``/metrics`` on ``address`` for the length of the block, which is given the port. ``0`` serves nothing."""
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=render(registry).encode(), headers={"content-type": CONTENT_TYPE})
-
-    async with _serving(address, {"/metrics": metrics}) as port:
+    async with _serving(address, _metrics(registry)) as port:
         yield port
 
 
 @asynccontextmanager
 async def serving_probes(address: str, unready: Callable[[], str]) -> AsyncIterator[int | None]:
     """``/healthz``, which answers as long as the process does, and ``/readyz``; ``unready`` says why not yet, or ''."""
+    async with _serving(address, _probes(unready)) as port:
+        yield port
 
+
+@asynccontextmanager
+async def serving_metrics_and_probes(
+    address: str, registry: CollectorRegistry, unready: Callable[[], str]
+) -> AsyncIterator[int | None]:
+    """All of it on one address."""
+    async with _serving(address, {**_metrics(registry), **_probes(unready)}) as port:
+        yield port
+
+
+def _metrics(registry: CollectorRegistry) -> dict[str, _Handler]:
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=render(registry).encode(), headers={"content-type": CONTENT_TYPE})
+
+    return {"/metrics": metrics}
+
+
+def _probes(unready: Callable[[], str]) -> dict[str, _Handler]:
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok")
 
@@ -39,8 +55,7 @@ async def serving_probes(address: str, unready: Callable[[], str]) -> AsyncItera
         reason = unready()
         return web.Response(status=503, text=reason) if reason else web.Response(text="ok")
 
-    async with _serving(address, {"/healthz": healthz, "/readyz": readyz}) as port:
-        yield port
+    return {"/healthz": healthz, "/readyz": readyz}
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Http1Handler:
         gate = self._doorman.gate(authority)
         if gate is None:
             self._doorman.metrics.requests.labels("", Outcome.NO_ROUTE).inc()
-            return _refused(no_route(authority))
+            return _refused(no_route(authority, ready=self._doorman.ready))
         with visit(
             self._doorman, gate, method=request.method, authority=authority, headers=request.headers
         ) as this_visit:

@@ -29,7 +29,10 @@ class Refusal:
         return f"{self.message}\n".encode()
 
 
-def no_route(authority: str) -> Refusal:
+def no_route(authority: str, *, ready: bool) -> Refusal:
+    """``ready``: whether all routes are known."""
+    if not ready:
+        return Refusal(503, Outcome.NO_ROUTE, "the doorman has just started, and does not know its routes yet", 1)
     return Refusal(404, Outcome.NO_ROUTE, f"no Service has the annotation doorman.stratos.sh/host for {authority!r}")
 
 

@@ -61,6 +61,7 @@ async def serving(
             server.close()
             for sniffer in tuple(silent):
                 sniffer.close()
+            http1.pre_shutdown()  # closes connections that rest; the others when their request is done
             await asyncio.gather(http1.shutdown(grace_seconds), http2.shutdown(grace_seconds))
     finally:
         await upstream.close()

@@ -79,7 +79,7 @@ class Http2Handler:
         gate = self._doorman.gate(request.authority)
         if gate is None:
             self._doorman.metrics.requests.labels("", Outcome.NO_ROUTE).inc()
-            await _refuse(stream, request, no_route(request.authority))
+            await _refuse(stream, request, no_route(request.authority, ready=self._doorman.ready))
             return
         headers = dict(request.headers)
         with visit(
