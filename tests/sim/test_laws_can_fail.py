@@ -24,7 +24,8 @@ from stratos.controllers.machines.ledger import Ledger
 from stratos.controllers.machines.node_writes import NodeWrites
 from stratos.controllers.pools import controller as pool_controller
 from stratos.kube.client import Client
-from stratos.planning.pools import draft, machine, pool, scale_up, upkeep
+from stratos.planning.interruptions import plan as interruption_plan
+from stratos.planning.pools import draft, machine, members, pool, scale_up, upkeep
 from stratos.planning.pools.members import PoolPlan
 from stratos.planning.pools.nodes import shape_node
 from stratos.planning.pools.scale_up import ScaleUp
@@ -38,6 +39,9 @@ from stratos.sim.scenario import Act, Scenario
 from stratos.snapshot.pool import PoolSnapshot
 
 Patch = pytest.MonkeyPatch
+
+
+SPOT_DAY = a_day(pods(2, cpu="500m"), spotReplacement={"enabled": True, "replacementDelay": "1m"})
 
 
 def broken(
@@ -138,6 +142,22 @@ def test_deleting_instead_of_evicting_breaks_budgets(monkeypatch: Patch) -> None
     monkeypatch.setattr(Client, "evict", delete)
 
     assert broken(a_day(pods(3), budget(minAvailable=3), maxNodeRuntime="10m")) == {"BudgetsAreKept"}
+
+
+def test_pods_that_leave_at_the_first_notice_leave_into_nothing(monkeypatch: Patch) -> None:
+    """They would wait for a machine that nobody has asked for."""
+    monkeypatch.setattr(interruption_plan, "_missing", lambda look, notice: "")
+    monkeypatch.setattr(pool, "_unanswered", lambda look: ())
+
+    found = broken(SPOT_DAY, laws.RoomIsAskedForFirst, faults=("interruptions",), hours=1, seeds=10)
+    assert found == {"RoomIsAskedForFirst"}
+
+
+def test_without_its_link_a_machine_is_replaced_again_and_again(monkeypatch: Patch) -> None:
+    """Each look would launch another spot machine for the same pods."""
+    monkeypatch.setattr(members, "replaces", lambda machine: "")
+
+    assert broken(SPOT_DAY, laws.OneReplacementAtATime) == {"OneReplacementAtATime"}
 
 
 def test_an_unguarded_life_takes_illegal_steps(monkeypatch: Patch) -> None:

@@ -130,6 +130,7 @@ class Author:
             if act.kind is NODE_POOL and act.manifest is not None and self._rng.random() < _USES_SPOT:
                 delay = self._rng.choice(("30s", "2m", "5m"))
                 act.manifest["spec"]["spotReplacement"] = {"enabled": True, "replacementDelay": delay}
+                act.manifest["spec"]["poolSize"] += self._rng.randint(0, 3)  # for a while both machines are there
 
     def _template(self, name: str) -> None:
         """Nodes of whatever type is cheapest for what happens to wait, and workloads that select them by label."""
