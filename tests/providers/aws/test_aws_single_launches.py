@@ -24,6 +24,7 @@ from stratos.testing.virtual_time import VirtualClock, run
 CATALOG = load_catalog("aws", "us-east-1")
 LAG = timedelta(seconds=5)  # until a new machine is to be seen
 RESTART_SECONDS = 20.0  # a new process, and a lease to win: longer than the lag
+REASONS = ("InsufficientInstanceCapacity", "RequestLimitExceeded", "UnauthorizedOperation")  # of a fleet without any
 SUBNETS = tuple(Subnet(f"subnet-us-east-1{letter}", f"us-east-1{letter}") for letter in "abd")
 
 
@@ -89,7 +90,7 @@ class TroubledEc2(AwsClients):
     def _fleet(self, parameters: dict[str, Any]) -> dict[str, Any]:
         override = self._rng.choice(parameters["LaunchTemplateConfigs"][0]["Overrides"])
         if self._strikes(0.4):
-            return {"Instances": [], "Errors": [{"ErrorCode": "InsufficientInstanceCapacity", "ErrorMessage": "none"}]}
+            return {"Instances": [], "Errors": [{"ErrorCode": self._rng.choice(REASONS), "ErrorMessage": "no"}]}
         row = self._make(parameters, override["InstanceType"], override["SubnetId"])
         launched = {"InstanceIds": [row["InstanceId"]], "InstanceType": row["InstanceType"]}
         return {"Instances": [launched | {"LaunchTemplateAndOverrides": {"Overrides": override}}]}

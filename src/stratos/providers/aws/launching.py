@@ -136,6 +136,7 @@ class Launching:
         answer = await self._clients.call("ec2", "create_fleet", **parameters)
         launched = next((group for group in answer.get("Instances", ()) if group.get("InstanceIds")), None)
         if launched is None:
+            self._tries.refused(order.request.token)  # whatever the reasons are: the answer sticks to the client token
             raise self._why_none(answer.get("Errors", ()))
         return self._new_machine(order.request, places, launched)
 

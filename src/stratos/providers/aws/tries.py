@@ -62,7 +62,7 @@ class Tries:
         except (Throttled, Unauthorized, Forbidden):
             raise  # said before the token was looked at: it tells nothing of an earlier call
         except StratosError:
-            self._refused(tried)
+            self.refused(token)
             raise
 
     def asked_before(self, token: str) -> None:
@@ -72,7 +72,14 @@ class Tries:
         if tried.asked_before_since is None:
             tried.asked_before_since = now
         elif now >= tried.asked_before_since + _SEEN_WITHIN:
-            self._refused(tried)
+            self.refused(token)
+
+    def refused(self, token: str) -> None:
+        """What was asked for last has brought no machine, and will not."""
+        tried = self._of(token)
+        if tried.unanswered is not None:
+            tried.attempts[tried.unanswered] = self._clock.now().isoformat()
+        tried.unanswered = tried.asked_before_since = None
 
     def launched(self, token: str, machine: Machine) -> None:
         """Whoever asked may fail to write it down, and ask again."""
@@ -82,8 +89,3 @@ class Tries:
         if token not in self._by_token and len(self._by_token) >= _MOST_REMEMBERED:
             del self._by_token[next(iter(self._by_token))]  # the oldest
         return self._by_token.setdefault(token, _Tried())
-
-    def _refused(self, tried: _Tried) -> None:
-        if tried.unanswered is not None:
-            tried.attempts[tried.unanswered] = self._clock.now().isoformat()
-        tried.unanswered = tried.asked_before_since = None
