@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratos.base.errors import InsufficientCapacity, StratosError, Throttled, Unavailable
@@ -110,6 +110,7 @@ class TroubledEc2(AwsClients):
         return row
 
 
+@settings(max_examples=50)
 @given(rng=st.randoms(use_true_random=False), capacity_type=st.sampled_from(CapacityType))
 def test_a45_whatever_gets_lost_a_token_has_one_machine(rng: random.Random, capacity_type: CapacityType) -> None:
     """Calls fail, answers get lost, stock comes and goes, classes change and controllers die: a machine costs money."""
