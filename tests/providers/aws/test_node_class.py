@@ -293,7 +293,10 @@ def test_what_is_wrong_with_the_class_itself_names_the_field(
     ("spec", "named"),
     [
         ({"customUserData": "x" * 20_000}, "more than the 16384"),
-        ({"userData": "{{ .Zone }}", "userDataType": "Template"}, r"spec\.userData: line 1 of the template: there is no \.Zone"),
+        (
+            {"userData": "{{ .Zone }}", "userDataType": "Template"},
+            r"spec\.userData: line 1 of the template: there is no \.Zone",
+        ),
     ],
 )
 def test_user_data_that_cannot_be_sent_is_found_before_a_pod_waits(
