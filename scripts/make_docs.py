@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import random
 import re
 import sys
@@ -30,6 +31,8 @@ from stratos.kube.transport import Transport
 from stratos.providers.simulated.cloud import SimulatedCloud
 from stratos.wiring.clock import SystemClock
 from stratos.wiring.controllers import ControllerSettings, add_controllers
+from stratos.wiring.installation.alerts import ALERTS
+from stratos.wiring.installation.values import leaves
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BEGIN, END = "<!-- imports: begin -->", "<!-- imports: end -->"
@@ -39,6 +42,8 @@ QUIET = ("base", "apis", "catalog", "snapshot", "planning")
 def main() -> None:
     wanted = {DOCS / "reference" / f"{custom.kind.kind.lower()}.md": resource_page(custom) for custom in CUSTOM_KINDS}
     wanted[DOCS / "reference" / "labels.md"] = labels_page()
+    wanted[DOCS / "reference" / "values.md"] = values_page()
+    wanted[DOCS / "reference" / "alerts.md"] = alerts_page()
     wanted[DOCS / "reference" / "metrics.md"] = metrics_page()
     architecture = DOCS / "architecture.md"
     wanted[architecture] = between(architecture.read_text(), import_drawing())
@@ -56,6 +61,46 @@ def main() -> None:
 def between(text: str, drawing: str) -> str:
     before, rest = text.split(BEGIN)
     return f"{before}{BEGIN}\n{drawing}\n{END}{rest.split(END)[1]}"
+
+
+# The installation
+
+
+def values_page() -> str:
+    lines = [
+        "# Values of an installation",
+        "",
+        "What `stratos install` takes by `--values` and `--set`, and the Helm chart too: see [install](../install.md).",
+        "",
+        "| Value | Default | |",
+        "|---|---|---|",
+    ]
+    for leaf in leaves():
+        default = json.dumps(leaf.default) if leaf.default is not None else ""
+        lines.append(f"| `{leaf.path}` | {f'`{default}`' if default else ''} | {leaf.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def alerts_page() -> str:
+    lines = [
+        "# Alerts",
+        "",
+        "`prometheusRule.enabled` installs them for the Prometheus operator; others can copy the expressions.",
+    ]
+    for alert in ALERTS:
+        lines += [
+            "",
+            f"## Stratos{alert.name}",
+            "",
+            f"{alert.severity.capitalize()}, when it has been so for {alert.lasting}: {alert.summary}",
+            "",
+            f"**What to do.** {alert.runbook}",
+            "",
+            "```promql",
+            alert.expression,
+            "```",
+        ]
+    return "\n".join(lines) + "\n"
 
 
 # The drawing

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
+import socket
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +18,8 @@ from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.apis.pod import POD
 from stratos.apis.simnodeclass import SIM_NODE_CLASS
 from stratos.kube.client import Client
+from stratos.wiring.installation.alerts import ALERTS
+from stratos.wiring.installation.dashboard import PANELS
 from wiring.bare_cluster import bare_cluster
 from wiring.controller_runs import controller, wait_until_async
 
@@ -51,6 +55,20 @@ async def holder(admin: Client) -> str:
     return leases[LEASE_KEY].spec.holder_identity or "" if LEASE_KEY in leases else ""
 
 
+def free_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def watched_metrics() -> set[str]:
+    """The metrics that alerts and dashboard speak of."""
+    expressions = [alert.expression for alert in ALERTS]
+    expressions += [expression for panel in PANELS for expression, _ in panel.series]
+    names = {name for text in expressions for name in re.findall(r"\bstratos_\w+", text)}
+    return {re.sub("_(bucket|sum|count)$", "", name) for name in names}
+
+
 def test_a_pod_gets_a_machine_on_a_cluster_that_was_there_already(tmp_path: Path) -> None:
     """The same controllers as in the embedded cluster, over real sockets, with the fake cloud to try them on."""
 
@@ -76,7 +94,7 @@ def test_a_pod_gets_a_machine_on_a_cluster_that_was_there_already(tmp_path: Path
     asyncio.run(story())
 
 
-def test_a_running_controller_shows_metrics_and_whether_it_is_ready(tmp_path: Path) -> None:
+def test_a_running_controller_is_ready_and_shows_every_metric_that_alerts_and_dashboard_name(tmp_path: Path) -> None:
     """Kubernetes asks the one before it sends traffic, Prometheus scrapes the other."""
 
     async def get(session: aiohttp.ClientSession, url: str) -> tuple[int, str]:
@@ -86,21 +104,27 @@ def test_a_running_controller_shows_metrics_and_whether_it_is_ready(tmp_path: Pa
     async def story() -> None:
         async with bare_cluster(tmp_path) as cluster, aiohttp.ClientSession() as session:
             await install_kinds(cluster.admin)
-            ports = ("--metrics-bind-address=127.0.0.1:18080", "--health-probe-bind-address=127.0.0.1:18081")
-            async with controller(cluster.kubeconfig("only"), *ports) as run:
+            shown_at, asked_at, webhook = (free_address() for _ in range(3))
+            addresses = (
+                f"--metrics-bind-address={shown_at}",
+                f"--health-probe-bind-address={asked_at}",
+                f"--webhook-bind-address={webhook}",
+            )
+            async with controller(cluster.kubeconfig("only"), *addresses) as run:
 
                 async def ready() -> bool:
                     try:
-                        return (await get(session, "http://127.0.0.1:18081/readyz"))[0] == 200
+                        return (await get(session, f"http://{asked_at}/readyz"))[0] == 200
                     except aiohttp.ClientError:
                         return False
 
                 await wait_until_async(ready, "readiness", run)
-                assert await get(session, "http://127.0.0.1:18081/healthz") == (200, "ok")
-                _, metrics = await get(session, "http://127.0.0.1:18080/metrics")
+                assert await get(session, f"http://{asked_at}/healthz") == (200, "ok")
+                _, metrics = await get(session, f"http://{shown_at}/metrics")
                 assert "stratos_leading 1.0" in metrics
-                assert "# TYPE stratos_nodepool_nodes_total gauge" in metrics
                 assert "process_resident_memory_bytes" in metrics
+                shown = {line.split()[2] for line in metrics.splitlines() if line.startswith("# TYPE")}
+                assert watched_metrics() - shown == set()
 
     asyncio.run(story())
 
