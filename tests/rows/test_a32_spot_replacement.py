@@ -9,6 +9,7 @@ import pytest
 
 from controllers.pool_stories import Story, tell
 from controllers.template_stories import add_deployment, pods, wait_running
+from rows.scraping import scrape
 from rows.template_world import is_running
 from stratos.apis import labels
 from stratos.apis.awsnodeclass import AWS_NODE_CLASS
@@ -187,5 +188,29 @@ def test_an_idle_spot_machine_is_ended_for_it_cannot_stand_by() -> None:
         seconds = await story.wait(gone, every=5)
         assert 300 <= seconds < 400
         assert (await story.pool()).status.running == 0
+
+    tell(plot)
+
+
+def test_a42_spot_replacements_interruptions_fallbacks_and_savings_are_scraped() -> None:
+    """Dashboards show what spot machines save, and how often they are taken back."""
+
+    async def plot(story: Story) -> None:
+        spot = await a_replaced_machine(story)
+        saved = (await scrape(story)).value("stratos_nodepool_spot_savings_usd_per_hour", pool="ci")
+        story.cloud.interrupt(spot.id)
+
+        async def gone() -> bool:
+            return story.cloud.machine(spot.id).state.gone
+
+        await story.wait(gone, every=1)
+        scraped = await scrape(story)
+
+        assert saved == pytest.approx(0.096 - spot.price_usd_per_hour)
+        assert scraped.value("stratos_nodepool_spot_replacements_total", pool="ci") == 1
+        assert scraped.value("stratos_nodepool_spot_replacement_duration_seconds_count", pool="ci") == 1
+        assert scraped.value("stratos_nodepool_spot_interruptions_total", pool="ci") == 1
+        assert scraped.value("stratos_nodepool_spot_fallbacks_total", pool="ci") == 1
+        assert scraped.value("stratos_nodepool_spot_savings_usd_per_hour", pool="ci") == 0
 
     tell(plot)
