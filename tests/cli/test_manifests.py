@@ -18,6 +18,7 @@ SEED = "".join((Path(__file__).parent / "seed-manifests.txt").read_text().split(
 def test_the_examples_are_the_founding_manifests_word_for_word() -> None:
     """Indentation apart, which the founding text lost."""
     files = [file for folder in FOUNDING for file in sorted((ROOT / "examples" / folder).glob("*.yaml"))]
+    files.remove(ROOT / "examples" / "scale-to-zero" / "service.yaml")  # the doorman's, which is ours
     assert len(files) == 8
     for file in files:
         for document in file.read_text().split("---\n"):
