@@ -16,6 +16,7 @@ from stratos.apis.customresourcedefinition import CUSTOM_RESOURCE_DEFINITION
 from stratos.apis.deployment import DEPLOYMENT
 from stratos.apis.nodeclaim import NODE_CLAIM
 from stratos.apis.nodepool import NODE_POOL
+from stratos.apis.nodetemplate import NODE_TEMPLATE, NodeTemplate
 from stratos.base.errors import Conflict, Invalid, NotReady
 from stratos.cli.install.install import InstallOptions, partition_of, run_install
 from stratos.cli.install.uninstall import UninstallOptions, uninstall
@@ -47,7 +48,8 @@ async def installed(directory: Path, *settings: str) -> AsyncIterator[BareCluste
 
 async def add_claim(admin: Client) -> None:
     reference = {"kind": "AWSNodeClass", "name": "general"}
-    await admin.create(NODE_CLAIM, {"metadata": {"name": "ci-1"}, "spec": {"pool": "ci", "wanted": "standby", "nodeClassRef": reference}})
+    spec = {"pool": "ci", "wanted": "standby", "nodeClassRef": reference}
+    await admin.create(NODE_CLAIM, {"metadata": {"name": "ci-1"}, "spec": spec})
     status = {"instanceID": "i-0abc", "instanceType": "m5.large", "state": "standby"}
     await admin.patch(NODE_CLAIM, "ci-1", {"status": status}, subresource="status")
 
@@ -129,6 +131,26 @@ def test_the_printed_manifests_are_accepted_by_kubectl_on_the_servers_side(
 
     assert len(said.splitlines()) == len(list(yaml.safe_load_all(printed)))
     assert "deployment.apps/stratos-controller serverside-applied" in said
+
+
+def test_lunas_options_become_a_template_that_decides_alike(tmp_path: Path) -> None:
+    """Whoever comes from Luna brings a configuration along, and pods that bear its label."""
+    settings = (
+        "luna.enabled=true",
+        "luna.binPackingNodeCpu=8",
+        "luna.nodeTTL=168h",
+        "luna.scaleDown.nodeUnneededDuration=7m",
+    )
+
+    async def story() -> NodeTemplate:
+        async with installed(tmp_path, NAMED, *settings) as cluster:
+            return await cluster.admin.get(NODE_TEMPLATE, "luna")
+
+    spec = asyncio.run(story()).spec
+
+    assert (spec.strategy, spec.pods.labels) == ("thresholds", {"elotl-luna": "true"})
+    assert (spec.bin_packing.node_cpu, spec.bin_packing.node_memory) == ("8", "8Gi")
+    assert (spec.disruption.node_ttl, spec.disruption.node_unneeded_duration) == ("168h", "7m")
 
 
 # Upgrading
@@ -241,7 +263,7 @@ def test_later_values_win_and_maps_are_merged(tmp_path: Path) -> None:
     values = read_values([first, second], ["replicaCount=3"], create_namespace=True)
 
     assert (values.cluster_name, values.replica_count) == ("two", 3)
-    assert values.resources["limits"] == {"cpu": "2", "memory": "256Mi"}
+    assert values.resources["limits"] == {"cpu": "2", "memory": "1Gi"}
     assert values.luna.labels == {"team": "a"}
     assert values.namespace.create
     assert not Values().namespace.create

@@ -161,11 +161,11 @@ class Values(_Values):
     image_pull_secrets: Annotated[tuple[dict[str, str], ...], described("Such as [{name: registry}].")] = ()
     replica_count: Annotated[int, described("Of the controllers; one of them leads.", ge=0)] = 1
     service_account: AccountValues = AccountValues()
-    resources: dict[str, Any] = msgspec.field(
-        default_factory=lambda: {
-            "limits": {"cpu": "500m", "memory": "256Mi"},
-            "requests": {"cpu": "100m", "memory": "128Mi"},
-        }
+    resources: Annotated[
+        dict[str, Any],
+        described("150 MiB when idle, more with the cluster. No limit of CPU: pods wait while it is held back."),
+    ] = msgspec.field(
+        default_factory=lambda: {"limits": {"memory": "1Gi"}, "requests": {"cpu": "100m", "memory": "256Mi"}}
     )
     leader_elect: Annotated[bool, described("Needed with several replicas, and while one replaces another.")] = True
     sync_period: Annotated[str, described("How often all machines are compared with the cloud.")] = "30s"
