@@ -238,11 +238,11 @@ def doorman(
         str, typer.Option(help="Where /metrics, /healthz and /readyz are served; 0 for nowhere.")
     ] = ":8080",
     max_held: Annotated[int, typer.Option(min=1, help="The most requests that wait at a time, over all routes.")] = (
-        20_000
+        10_000
     ),
     max_held_bytes: Annotated[
         int, typer.Option(min=0, help="The most memory for the bodies of waiting requests.")
-    ] = 256 * 1024 * 1024,
+    ] = 128 * 1024 * 1024,
     graceful_shutdown_timeout: Annotated[
         str, typer.Option(help="How long requests under way may take once it is told to stop.")
     ] = "25s",

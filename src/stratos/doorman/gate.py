@@ -47,8 +47,8 @@ class TurnedAway(StratosError):
 class RoomLimits:
     """What may wait at all gates together."""
 
-    requests: int = 20_000
-    body_bytes: int = 256 * 1024 * 1024
+    requests: int = 10_000
+    body_bytes: int = 128 * 1024 * 1024
 
 
 class WaitingRoom:

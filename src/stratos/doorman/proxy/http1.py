@@ -68,6 +68,10 @@ async def _body(request: web.BaseRequest, gate: Gate) -> AsyncIterator[bytes]:
 
 async def _answer(request: web.BaseRequest, answer: aiohttp.ClientResponse, gate: Gate) -> web.StreamResponse:
     headers = CIMultiDict(end_to_end(answer.headers.items()))
+    if answer.content.is_eof() and (body := await answer.content.read()):
+        # All of it came in one go, as short answers do, and goes on in one go.
+        gate.metrics.bytes_out.inc(len(body))
+        return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
     await response.prepare(request)
     try:
