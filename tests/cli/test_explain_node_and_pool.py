@@ -6,7 +6,7 @@ import msgspec
 
 from stratos.apis.event import Event
 from stratos.apis.meta import Condition, ObjectMeta
-from stratos.apis.nodeclaim import ClaimCondition, Decision, NodeState, Wanted
+from stratos.apis.nodeclaim import ClaimCondition, ClaimInterruption, Decision, InterruptionKind, NodeState, Wanted
 from stratos.apis.pod import LabelSelectorSpec
 from stratos.apis.poddisruptionbudget import PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus
 from stratos.cli.explaining.node import tell_node
@@ -51,6 +51,24 @@ def test_a_node_with_a_longest_runtime_says_when_it_is_replaced() -> None:
     story = tell_node(a_scene(), a_running_machine(), a_pool(maxNodeRuntime="1h"))
 
     assert "is drained and replaced in 56m, at 12:56:00 (maxNodeRuntime 1h)" in story.reasons
+
+
+def test_a_machine_that_is_taken_back_says_so_and_what_its_pods_wait_for() -> None:
+    """It is the first thing to know about such a node."""
+    machine = a_running_machine()
+    notice = ClaimInterruption(
+        kind=InterruptionKind.SPOT_INTERRUPTION, noticed_at=NOW, deadline=NOW + timedelta(minutes=2)
+    )
+    spec = msgspec.structs.replace(machine.claim.spec, interruption=notice, capacity_type="spot")
+    taken = PoolMachine(msgspec.structs.replace(machine.claim, spec=spec), machine.node, machine.pods)
+
+    story = tell_node(a_scene(), taken, a_pool())
+
+    assert story.facts["terms"] == "spot"
+    assert (
+        "the cloud takes its machine back at 2026-01-01 12:02:00 UTC, as it said at 12:00:00; "
+        "machines for its pods are yet to be asked for"
+    ) in story.reasons
 
 
 def test_a_stopped_machine_costs_nothing_by_the_hour() -> None:

@@ -23,7 +23,7 @@ TYPES = ["m5.large", "m5a.large", "m5n.large"]
 POOL = {"stratos.sh/pool": "ci"}
 
 
-async def add_spot_pool(story: Story, *, standby: int = 1, size: int = 6, **spec: Any) -> None:
+async def add_spot_pool(story: Story, *, standby: int = 1, size: int = 6, max_price: str = "", **spec: Any) -> None:
     """As in the use case: standby machines on demand, running ones replaced by spot after two minutes."""
     found = {"tags": {"stratos.sh/discovery": "my-cluster"}}
     node_class = {
@@ -31,7 +31,7 @@ async def add_spot_pool(story: Story, *, standby: int = 1, size: int = 6, **spec
         "subnetSelector": found,
         "securityGroupSelector": found,
         "role": "node-role",
-        "spotConfig": {"instanceTypes": TYPES},
+        "spotConfig": {"instanceTypes": TYPES, "maxPrice": max_price},
     }
     await story.client.create(AWS_NODE_CLASS, {"metadata": {"name": "spot"}, "spec": node_class})
     body = {"template": {"nodeClassRef": {"kind": "AWSNodeClass", "name": "spot"}, "labels": POOL}, **spec}
@@ -171,6 +171,21 @@ def test_a_full_pool_says_that_it_cannot_replace() -> None:
 
         assert len(story.machines()) == 1
         assert spot_machines(story) == []
+
+    tell(plot)
+
+
+def test_nothing_is_replaced_above_the_price_that_the_class_allows() -> None:
+    """A request that the cloud would refuse is not made again and again."""
+
+    async def plot(story: Story) -> None:
+        await add_spot_pool(story, max_price="0.001")
+        await add_deployment(story, "web", 1, selector=POOL)
+        await wait_running(story, 1)
+        await asyncio.sleep(600)
+
+        assert spot_machines(story) == []
+        assert not any(call.outcome != "ok" for call in story.cloud.calls if call.operation == "launch")
 
     tell(plot)
 

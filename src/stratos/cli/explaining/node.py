@@ -23,6 +23,7 @@ from stratos.cli.explaining.scene import (
     was_woken,
 )
 from stratos.cli.explaining.story import Step, Story, Value, count, in_order
+from stratos.planning.interruptions.plan import message_of
 from stratos.planning.pools.drain import protecting_budget, workload_pods
 from stratos.snapshot.pool import PoolMachine
 
@@ -50,7 +51,13 @@ def tell_node(scene: Scene, machine: PoolMachine, pool: NodePool) -> Story:
         headline=f"{subject} of pool {claim.spec.pool} {_state_words(scene, claim)}",
         facts=_facts(machine),
         steps=in_order(_steps(claim)),
-        reasons=(*_why(claim), *_what_next(scene, machine, pool), *_held_up(scene, claim, machine.pods)),
+        reasons=(
+            *_why(claim),
+            *_interruption(claim),
+            *_departure(claim),
+            *_what_next(scene, machine, pool),
+            *_held_up(scene, claim, machine.pods),
+        ),
     )
 
 
@@ -72,7 +79,7 @@ def tell_template_node(scene: Scene, claim: NodeClaim, pods: Sequence[Pod]) -> S
             "running": _running(pods),
         },
         steps=in_order(_steps(claim)),
-        reasons=(*_why(claim), *_departure(claim), *_held_up(scene, claim, pods)),
+        reasons=(*_why(claim), *_interruption(claim), *_departure(claim), *_held_up(scene, claim, pods)),
     )
 
 
@@ -98,6 +105,7 @@ def _facts(machine: PoolMachine) -> dict[str, Value]:
         "pool": claim.spec.pool,
         "claim": claim.metadata.name,
         "machine": machine_words(claim),
+        "terms": claim.spec.capacity_type,
         "state": state_of(claim),
         "wanted": claim.spec.wanted,
         "wakes": claim.spec.wakes,
@@ -170,7 +178,9 @@ def _what_next(scene: Scene, machine: PoolMachine, pool: NodePool) -> tuple[str,
         return ()
     ttl = timedelta(seconds=parse_duration_seconds(rules.empty_node_ttl))
     since = _empty_since(claim)
-    if not rules.enabled:
+    if claim.is_spot:
+        parking = f"is terminated once it has been empty for {rules.empty_node_ttl}: spot machines cannot stand by"
+    elif not rules.enabled:
         parking = "it never returns to standby by itself: the pool's scaleDown.enabled is false"
     elif since is not None:
         parking = (
@@ -190,13 +200,23 @@ def _recycling(scene: Scene, claim: NodeClaim, pool: NodePool) -> Iterator[str]:
         yield f"is drained and replaced in {left}, at {ends:%H:%M:%S} (maxNodeRuntime {pool.spec.max_node_runtime})"
 
 
+def _interruption(claim: NodeClaim) -> Iterator[str]:
+    """What the cloud has said of the machine, and what its pods wait for."""
+    notice = claim.spec.interruption
+    if notice is None:
+        return
+    asked = "have been asked for" if notice.answered_at else "are yet to be asked for"
+    yield f"{message_of(notice)}, as it said at {notice.noticed_at:%H:%M:%S}; machines for its pods {asked}"
+
+
 def _departure(claim: NodeClaim) -> Iterator[str]:
-    """Why a template's machine is to go, and what has to be there before."""
+    """Why a machine is to leave service, and what has to be there before."""
     departure = claim.spec.departure
     if departure is None:
         return
     first = f", once {', '.join(departure.replacements)} can serve instead" if departure.replacements else ""
-    yield f"it is to go{first}. {departure.reason}: {departure.message}"
+    goal = "go" if departure.then is Wanted.GONE else "stand by"
+    yield f"it is to {goal}{first}. {departure.reason}: {departure.message}"
 
 
 def _held_up(scene: Scene, claim: NodeClaim, pods: Sequence[Pod]) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
-from stratos.apis.awsnodeclass import AWSNodeClass
+from stratos.apis.awsnodeclass import AWSNodeClass, SpotConfig
 from stratos.apis.daemonset import DAEMON_SET
 from stratos.apis.meta import is_condition_true
 from stratos.apis.namespace import NAMESPACE
@@ -259,6 +260,7 @@ class Lookout:
         """What the class launches on spot's terms: the types it lists, or else its own."""
         config = node_class.spec.spot_config if isinstance(node_class, AWSNodeClass) else None
         types = config.instance_types if config is not None else (own_type,)
+        limit = _price_limit(config)
         kubelet = node_class.spec.kubelet
         least: dict[str, int] = {}
         prices = []
@@ -272,7 +274,9 @@ class Lookout:
             prices += [
                 offering.price_usd_per_hour
                 for offering in shape.offerings
-                if offering.capacity_type is CapacityType.SPOT and (not zones or offering.zone in zones)
+                if offering.capacity_type is CapacityType.SPOT
+                and (not zones or offering.zone in zones)
+                and offering.price_usd_per_hour <= limit
             ]
         return SpotShape(types, least, min(prices, default=None))
 
@@ -282,6 +286,14 @@ class Lookout:
             self._asks.pop(f"{old.metadata.uid}/{old.metadata.resource_version}", None)
             if not self._asks:
                 self._alike.clear()
+
+
+def _price_limit(config: SpotConfig | None) -> float:
+    """What the class lets a spot machine cost. What is no price is for whoever resolves the class to tell."""
+    try:
+        return float(config.max_price) if config is not None and config.max_price else math.inf
+    except ValueError:
+        return math.inf
 
 
 def _moving(look: PoolSnapshot) -> list[Pod]:
