@@ -56,14 +56,13 @@ class AwsWorld:
     aws: LoopbackAws
     plane: ControlPlane
     kubeconfig: Path
+    credentials: Path
 
     @property
     def admin(self) -> Client:
         return self.plane.admin
 
-    def controller(
-        self, *options: str, environment: Mapping[str, str] | None = None
-    ) -> AbstractAsyncContextManager[Run]:
+    def controller(self, *options: str) -> AbstractAsyncContextManager[Run]:
         """`stratos controller`, with what it needs to find this world."""
         return controller(
             self.kubeconfig,
@@ -75,12 +74,14 @@ class AwsWorld:
             *options,
             environment={
                 "AWS_ENDPOINT_URL": self.aws.endpoint_url,
-                "AWS_ACCESS_KEY_ID": "loopback",
-                "AWS_SECRET_ACCESS_KEY": "loopback",
+                "AWS_SHARED_CREDENTIALS_FILE": str(self.credentials),
                 "AWS_EC2_METADATA_DISABLED": "true",
-                **(environment or {}),
             },
         )
+
+    def use_access_key(self, key: str) -> None:
+        """From now on, for whoever reads the credentials anew."""
+        self.credentials.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n")
 
     # --- asking for things ---
 
@@ -233,4 +234,6 @@ async def aws_world(
         path = directory / "kubeconfig"
         user = certificates.client(STRATOS, [])
         write_kubeconfig(path, kubeconfig(f"https://127.0.0.1:{port}", authority.certificate_pem, user))
-        yield AwsWorld(aws, plane, path)
+        world = AwsWorld(aws, plane, path, directory / "credentials")
+        world.use_access_key("loopback")
+        yield world
