@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 import random
 from collections.abc import Mapping
 
@@ -16,6 +18,8 @@ from stratos.base.errors import Unavailable
 from stratos.kube.client import Client
 from stratos.kube.lease import LeaderElector
 from stratos.kube.transport import NOTHING, Response, StreamResponse, Transport
+from stratos.telemetry.logs import ROOT as LOGS
+from stratos.telemetry.logs import configure
 from stratos.testing.virtual_time import VirtualClock, run
 
 KEY = "kube-system/stratos"
@@ -224,3 +228,37 @@ def test_there_are_never_two_leaders_and_always_one_in_the_end(schedule: list[tu
             assert all(isinstance(result, asyncio.CancelledError) for result in results)
 
     run(main())
+
+
+class Forbidding(Cut):
+    """A server that knows us, and does not let us."""
+
+    async def request(self, method: str, path: str, **_: object) -> Response:
+        return Response(403, {}, b'{"kind":"Status","reason":"Forbidden","message":"leases is forbidden","code":403}')
+
+
+def test_why_the_lease_is_out_of_reach_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a right missing the process looks well, and nobody leads."""
+
+    async def never() -> None:
+        raise AssertionError("it leads without a lease")
+
+    async def story() -> None:
+        async with embedded_client() as client:
+            denied = Client(Forbidding(client.transport))  # type: ignore[arg-type]
+            elector = LeaderElector(denied, KEY, "a", never, clock=VirtualClock(), rng=random.Random(1))
+            standing = asyncio.create_task(elector.run())
+            await asyncio.sleep(60)
+            standing.cancel()
+            await asyncio.wait({standing})
+
+    logger = logging.getLogger(LOGS)
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "propagate", True)
+    told = io.StringIO()
+    configure(told, clock=VirtualClock())
+
+    run(story())
+
+    assert told.getvalue().count("lease out of reach") == 1
+    assert "leases is forbidden" in told.getvalue()

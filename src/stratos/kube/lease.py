@@ -67,6 +67,7 @@ class LeaderElector:
         self._times = times
         self._term_ends: float | None = None
         self._sight: _Sight | None = None
+        self._told = ""
 
     @property
     def name(self) -> str:
@@ -135,10 +136,17 @@ class LeaderElector:
         except (Conflict, AlreadyExists):
             return False  # somebody wrote in between; the next look tells whether the lease is still ours
         except StratosError as error:
-            log.debug("lease out of reach", lease=self._key, error=error.message)
+            self._tell_once(error)
             return False
+        self._told = ""
         self._term_ends = asked + self._times.renew_deadline_seconds if held else None
         return held
+
+    def _tell_once(self, error: StratosError) -> None:
+        """A missing right, or a missing namespace, would otherwise show as a process that waits for ever."""
+        if error.message != self._told:
+            self._told = error.message
+            log.warning("lease out of reach", lease=self._key, identity=self._identity, reason=error.message)
 
     async def _take_or_renew(self, now: float) -> bool:
         try:
