@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+import pytest
 
 from kube.embedded import a_pod, embedded_client
 from kube.scripted_server import ScriptedServer
@@ -15,6 +18,7 @@ from stratos.base.ids import SeededIds
 from stratos.kube.client import Client
 from stratos.kube.in_process import InProcessTransport
 from stratos.kube.recorder import EventRecorder
+from stratos.telemetry.logs import EVENTS
 from stratos.testing.virtual_time import VirtualClock, run
 
 
@@ -75,6 +79,24 @@ def test_events_are_listed_in_the_order_in_which_they_happened() -> None:
             assert messages == [f"step {number:02}" for number in range(20)]
 
     run(main())
+
+
+def test_what_is_told_is_logged_too_and_repeats_are_not(caplog: pytest.LogCaptureFixture) -> None:
+    """Clusters forget Events after an hour; what happened last night is looked for in the log."""
+    caplog.set_level(logging.INFO, logger=EVENTS)
+
+    async def main() -> None:
+        async with embedded_client() as client:
+            pod = await client.create(POD, a_pod("web"))
+            recorder = a_recorder(client)
+            async with running(recorder):
+                for _ in range(3):
+                    recorder.warning(POD, pod, "FailedScheduling", "no node fits")
+                    await recorder.wait_posted()
+
+    run(main())
+    said = [record.__dict__["fields"] for record in caplog.records if record.name == EVENTS]
+    assert said == [{"pod": "default/web", "type": "Warning", "reason": "FailedScheduling", "message": "no node fits"}]
 
 
 def test_an_event_that_has_been_deleted_is_told_anew() -> None:

@@ -86,13 +86,11 @@ async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> No
 
 
 def _configure_logs(console: Console, clock: Clock) -> None:
-    """On the terminal of the view, lines go above it, and only those that matter."""
-    if not console.is_terminal:
-        configure(sys.stderr, clock=clock)
-    elif sys.stderr.isatty():
+    """On the terminal of the view, lines go above it, and only those that matter. The view tells the Events' story."""
+    if console.is_terminal and sys.stderr.isatty():
         configure(cast(TextIO, FileProxy(console, sys.stderr)), clock=clock, level="WARNING")
     else:
-        configure(sys.stderr, clock=clock)
+        configure(sys.stderr, clock=clock, events=False)
 
 
 def _greet(console: Console, kept: KeptCluster, speed: float) -> None:

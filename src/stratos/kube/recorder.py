@@ -1,7 +1,7 @@
 """Tells Kubernetes Events about objects, behind the caller's back: recording never waits and never fails.
 
 What happens again before it was posted is counted, what cannot be posted is dropped with a log line, and when too much
-piles up the oldest goes first.
+piles up the oldest goes first. What is told for the first time is logged as well: clusters forget Events after an hour.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from stratos.base.errors import NotFound, StratosError
 from stratos.base.ids import IdSource
 from stratos.kube.client import Client
 from stratos.telemetry.events import NORMAL, WARNING, CreateEvent, EventLedger, Occurrence, RepeatEvent
-from stratos.telemetry.logs import get_logger
+from stratos.telemetry.logs import EVENTS, get_logger
 
 _PENDING_MAX = 5000
 _FAREWELL_SECONDS = 5.0
+_FIELDS = {"NodePool": "pool", "NodeTemplate": "template", "NodeClaim": "claim"}  # the others by their kind
 
 log = get_logger(__name__)
+event_log = get_logger(EVENTS)
 
 
 class EventRecorder:
@@ -104,6 +106,8 @@ class EventRecorder:
             times, happened_at = self._pending.pop(occurrence)
             suffix = self._suffix(self._clock.now())
             decision = self._ledger.record(occurrence, now=happened_at, suffix=suffix, times=times)
+            if isinstance(decision, CreateEvent):
+                event_log.info("event", **_fields(occurrence))
             try:
                 await self._post(decision)
             except StratosError as error:
@@ -126,3 +130,9 @@ class EventRecorder:
             else:
                 return
         await self._client.create(EVENT, decision.body, namespace=decision.namespace)
+
+
+def _fields(occurrence: Occurrence) -> dict[str, str]:
+    name = f"{occurrence.namespace}/{occurrence.name}" if occurrence.namespace else occurrence.name
+    field = _FIELDS.get(occurrence.kind, occurrence.kind.lower())
+    return {field: name, "type": occurrence.type, "reason": occurrence.reason, "message": occurrence.message}

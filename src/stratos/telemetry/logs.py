@@ -18,6 +18,7 @@ from typing import TextIO
 from stratos.base.clock import Clock
 
 ROOT = "stratos"
+EVENTS = f"{ROOT}.events"  # the logger of what is told to the cluster as Events
 FILE_BYTES_MAX = 100 * 1024 * 1024
 
 
@@ -87,11 +88,18 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(
-    stream: TextIO, *, clock: Clock, json_lines: bool = False, level: str = "INFO", file: Path | None = None
+    stream: TextIO,
+    *,
+    clock: Clock,
+    json_lines: bool = False,
+    level: str = "INFO",
+    file: Path | None = None,
+    events: bool = True,
 ) -> None:
     """Send the lines of everything under ``stratos`` to ``stream``. Calling it again replaces the earlier choice.
 
     They go to ``file``, too, for others to read: as JSON, and never more than `FILE_BYTES_MAX` with all that it kept.
+    Without ``events``, what is told to the cluster is not said here again.
     """
     handler: logging.Handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter(clock) if json_lines else PlainFormatter(clock))
@@ -106,6 +114,7 @@ def configure(
     root.handlers[:] = handlers
     root.setLevel(level.upper())
     root.propagate = False
+    logging.getLogger(EVENTS).disabled = not events
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, object]:

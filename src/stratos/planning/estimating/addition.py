@@ -29,6 +29,12 @@ ServedByPools = Callable[[Sequence[Pod]], Collection[str]]
 """Of some waiting pods those (namespace/name) that a warm pool has a machine for."""
 
 
+_NOTHING_AT_HAND = (
+    "no node has room for it, no NodeTemplate serves it, and no NodePool has a machine for it at hand; "
+    "one that serves such pods would launch one"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Addition:
     """Every pod that is added is in exactly one of ``on_nodes``, ``by_pools``, ``on_machines`` and ``waiting``."""
@@ -107,10 +113,7 @@ def plan_addition(
         on_nodes=dict(sorted({**by_scheduler.assignments, **on_coming}.items())),
         by_pools=by_pools,
         on_machines=tuple(sorted(on_machines)),
-        waiting={
-            key: why.get(key, "no node has room for it, and no NodeTemplate or NodePool serves it")
-            for key in sorted(added - on_machines - set(on_coming))
-        },
+        waiting={key: why.get(key, _NOTHING_AT_HAND) for key in sorted(added - on_machines - set(on_coming))},
         machines=plan.machines,
         cost_before_usd_per_hour=sum(
             claim.price_usd_per_hour for claim in look.claims if claim.wish is not Wanted.GONE
