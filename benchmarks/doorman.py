@@ -3,10 +3,10 @@
     python benchmarks/doorman.py [--held 10000] [--routes 100] [--rate 1000] [--seconds 20]
 
 Prints JSON. Four processes share the machine's cores: a whole cluster with a simulated cloud (three times as fast as
-real time, its machines standing by), the doorman as `stratos doorman` runs it, all backends, and the clients. Only where
-a pod listens is our invention: its address leads to a port of the backends' process. Each held request carries a number:
-clients count answers, backends count what they were asked. The warm path is measured at a fixed rate, from the moment a
-request was due, however late it was sent: once straight to a backend and once through the doorman.
+real time, its machines standing by), the doorman as `stratos doorman` runs it, all backends, and the clients. Where a
+pod listens is our invention alone: its address leads to a port of the backends' process. Each held request carries a
+number: clients count answers, backends count what they were asked. The warm path is measured at a fixed rate, from the
+moment a request was due, however late it was sent: once straight to a backend and once through the doorman.
 """
 
 from __future__ import annotations

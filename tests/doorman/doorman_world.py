@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
@@ -25,17 +26,33 @@ from stratos.doorman import Backend, Doorman, DoormanSettings, RoomLimits
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
 from stratos.kube.in_process import InProcessTransport
+from stratos.kube.transport import Response, StreamResponse, Transport
 
 PREFIX = "doorman.stratos.sh"
 
 
-class World:
-    def __init__(self, client: Client, clock: Clock) -> None:
-        self.client = client
+class World(Transport):
+    """Is itself what stands between the API and its client, to refuse what is written to it now and then."""
+
+    def __init__(self, api: Transport, clock: Clock) -> None:
+        self._api = api
+        self.client = Client(self)
+        self.refusing = False
         self.clock = clock
         self.registry = CollectorRegistry()
         self._listening: dict[str, int] = {}  # by the address of a pod
         self._made = 0
+
+    async def request(self, method: str, path: str, **arguments: Any) -> Response:
+        if self.refusing and method == "PATCH" and "/apps/" in path:
+            return Response(403, {}, b'{"kind":"Status","message":"not you","reason":"Forbidden","code":403}')
+        return await self._api.request(method, path, **arguments)
+
+    def stream(self, method: str, path: str, **arguments: Any) -> AbstractAsyncContextManager[StreamResponse]:
+        return self._api.stream(method, path, **arguments)
+
+    async def close(self) -> None:
+        await self._api.close()
 
     def resolve(self, backend: Backend) -> tuple[str, int]:
         return "127.0.0.1", self._listening[backend.host]
@@ -77,6 +94,10 @@ class World:
         await self.client.create(SERVICE, {"metadata": metadata, "spec": {"selector": {"app": name}, "ports": [port]}})
         if replicas is not None:
             await self.add_deployment(name, replicas)
+
+    async def annotate(self, name: str, **annotations: str) -> None:
+        named = {f"{PREFIX}/{key.replace('_', '-')}": value for key, value in annotations.items()}
+        await self.client.patch(SERVICE, f"default/{name}", {"metadata": {"annotations": named}})
 
     async def add_deployment(self, name: str, replicas: int = 0) -> None:
         labels = {"app": name}
@@ -154,9 +175,9 @@ class World:
 @asynccontextmanager
 async def a_world(clock: Clock) -> AsyncIterator[World]:
     async with embedded_server(clock) as server:
-        transport = InProcessTransport(server.app)
-        yield World(Client(transport), clock)
-        await transport.close()
+        world = World(InProcessTransport(server.app), clock)
+        yield world
+        await world.close()
 
 
 async def until(holds: Callable[[], bool], within: float = 20.0) -> None:

@@ -270,6 +270,52 @@ def test_a_route_that_goes_away_takes_its_waiting_requests_with_it() -> None:
     tell(plot)
 
 
+def test_a_route_that_says_something_else_keeps_those_who_wait_and_those_who_are_inside() -> None:
+    """Somebody changes a limit at noon: nobody at the gate must notice."""
+
+    async def plot(world: World) -> None:
+        async with world.doorman() as doorman:
+            await world.add_service(idle_after="1m")
+            await known(doorman)
+            waiting = asyncio.create_task(ask(doorman))
+            await world.wait_replicas(1)
+            await world.annotate("web", idle_after="2m")
+            await asyncio.sleep(1)
+            await world.bring_up()
+            await waiting
+            async with a_request(doorman):
+                await world.annotate("web", idle_after="1m")
+                await asyncio.sleep(600)
+                assert await world.replicas() == 1
+            await asyncio.sleep(70)
+            assert await world.replicas() == 0
+
+    tell(plot)
+
+
+def test_an_api_that_refuses_is_asked_again_and_its_refusal_is_told_to_those_who_wait() -> None:
+    """A missing right shows in the answer of the first request, not only in a log."""
+
+    async def plot(world: World) -> None:
+        async with world.doorman() as doorman:
+            await world.add_service(hold_timeout="10s")
+            await known(doorman)
+            world.refusing = True
+            with pytest.raises(TurnedAway) as turned_away:
+                await ask(doorman)
+            assert turned_away.value.looked_at == (
+                "Deployment default/web could not be woken: patch deployments default/web: not you",
+            )
+            asking = asyncio.create_task(ask(doorman))
+            await asyncio.sleep(1)
+            world.refusing = False
+            await world.wait_replicas(1)
+            await world.bring_up()
+            await asking
+
+    tell(plot)
+
+
 def test_a_workload_that_appears_later_is_woken_for_those_who_come_then() -> None:
     """Manifests arrive in any order."""
 

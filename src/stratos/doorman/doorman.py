@@ -120,16 +120,25 @@ class Doorman:
             return
         self._table = None
         if before is not None:
-            before.turn_all_away(f"{key} is a route no longer, or another one: ask again", Outcome.NO_ROUTE)
-            del self._gates[key]
             del self._of_target[before.route.target][key]
-            if route is None:
-                self.metrics.forget(key)
         if route is not None:
-            self._add_gate(route)
+            self._keep_gate(route, before)
+        elif before is not None:
+            before.turn_all_away(f"{key} is a route no longer", Outcome.NO_ROUTE)
+            del self._gates[key]
+            self.metrics.forget(key)
 
-    def _add_gate(self, route: Route) -> None:
-        gate = Gate(
+    def _keep_gate(self, route: Route, gate: Gate | None) -> None:
+        """A route that says something else keeps its gate, with all who wait there and all who are inside."""
+        if gate is None:
+            gate = self._gates[route.service] = self._make_gate(route)
+        gate.route = route
+        self._of_target.setdefault(route.target, {})[route.service] = gate
+        self._look_at(gate)
+        self._controller.enqueue(_key(route.target))
+
+    def _make_gate(self, route: Route) -> Gate:
+        return Gate(
             route,
             self._room,
             clock=self._clock,
@@ -138,10 +147,6 @@ class Doorman:
             knock=self._knocked,
             why=self._why_closed,
         )
-        self._gates[route.service] = gate
-        self._of_target.setdefault(route.target, {})[route.service] = gate
-        self._look_at(gate)
-        self._controller.enqueue(_key(route.target))
 
     def _make_table(self) -> RouteTable:
         table = RouteTable(gate.route for gate in self._gates.values())

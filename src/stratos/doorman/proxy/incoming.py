@@ -11,6 +11,7 @@ from stratos.base.errors import Invalid
 from stratos.doorman.proxy.headers import REPLACED, end_to_end, forwarded
 
 BUFFER_BYTES = 64 * 1024
+HEADER_BYTES_MAX = 64 * 1024  # of one header: some put whole sessions into cookies
 HELD_BODY_BYTES = 384 * 1024
 """The most of a body that is read while its request waits: two buffers, and what was read together with the last."""
 

@@ -13,7 +13,7 @@ from stratos.doorman.doorman import Doorman
 from stratos.doorman.gate import Backend
 from stratos.doorman.proxy.http1 import Http1Handler
 from stratos.doorman.proxy.http2.handler import Http2Handler
-from stratos.doorman.proxy.incoming import BUFFER_BYTES
+from stratos.doorman.proxy.incoming import BUFFER_BYTES, HEADER_BYTES_MAX
 from stratos.doorman.proxy.upstream import Resolve, Upstream
 
 _HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -43,6 +43,8 @@ async def serving(
         auto_decompress=False,
         keepalive_timeout=_REST_SECONDS,
         read_bufsize=BUFFER_BYTES,
+        max_line_size=HEADER_BYTES_MAX,
+        max_field_size=HEADER_BYTES_MAX,
     )
     http2 = Http2Handler(doorman, upstream, resolve)
     silent: dict[_Sniffer, None] = {}

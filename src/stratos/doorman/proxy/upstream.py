@@ -9,6 +9,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from stratos.doorman.gate import Backend
+from stratos.doorman.proxy.incoming import HEADER_BYTES_MAX
 from stratos.doorman.proxy.passage import BackendBroke, Unreachable
 
 Resolve = Callable[[Backend], tuple[str, int]]
@@ -40,6 +41,8 @@ class Upstream:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_AUTOMATIC,
             auto_decompress=False,
+            max_line_size=HEADER_BYTES_MAX,
+            max_field_size=HEADER_BYTES_MAX,
             middlewares=(_send_once,),
         )
 
