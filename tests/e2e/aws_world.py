@@ -32,7 +32,7 @@ from stratos.base.ids import SeededIds
 from stratos.kube.client import Client
 from stratos.providers.simulated.registry import ImageRegistry
 from stratos.providers.simulated.timings import Duration
-from stratos.testing.aws import LoopbackAws, aws_on_loopback
+from stratos.testing.aws import LoopbackAws, aws_on_loopback, xml
 from stratos.testing.aws.instances import Instance
 from stratos.wiring.api import STRATOS, ApiSecrets
 from stratos.wiring.clock import SystemClock
@@ -130,6 +130,10 @@ class AwsWorld:
     async def nodes(self) -> list[Node]:
         return [node async for node in self.admin.list_all(NODE)]
 
+    async def launch_templates(self) -> list[str]:
+        found = xml.items(await self.aws.moto.ec2("DescribeLaunchTemplates", {}), "launchTemplates")
+        return [xml.text(each, "launchTemplateName") for each in found]
+
     def machines(self) -> list[Instance]:
         """Those that are not terminated, nor about to be."""
         return self.aws.instances.alive()
@@ -158,6 +162,15 @@ class AwsWorld:
             return len(pods) == count and all(pod.status.phase == "Running" for pod in pods)
 
         await self.wait(holds, f"{count} pods to run", seconds)
+
+    async def delete_class(self) -> None:
+        """Returns when it is gone: what was made for it in the cloud goes first."""
+        await self.admin.delete(AWS_NODE_CLASS, CLASS)
+
+        async def gone() -> bool:
+            return not (await self.admin.list(AWS_NODE_CLASS)).items
+
+        await self.wait(gone, "the class to go")
 
     async def wait_gone(self, seconds: float = PATIENCE_SECONDS) -> None:
         """No machine, no claim and no node left."""

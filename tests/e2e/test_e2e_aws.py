@@ -50,7 +50,7 @@ class Stages:
         return ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "0"
 
     def _write(self, stage: str, seconds: str, machines: str, calls: str) -> None:
-        sys.stdout.write(f"{stage:<54}{seconds:>7}  {machines:<34}  {calls}\n")
+        sys.stdout.write(f"{stage:<54}{seconds:>7}  {machines:<40}  {calls}\n")
         sys.stdout.flush()
 
 
@@ -117,12 +117,15 @@ def test_a_pool_lives_its_whole_life_on_aws_and_leaves_nothing(tmp_path: Path, m
                 await world.add_pod("anywhere", ON_TEMPLATE)
                 await world.wait_all_running(1)
 
-            async with stages.stage("pod, template and pool are deleted"):
+            async with stages.stage("pod, template, pool and class are deleted"):
                 await world.admin.delete(POD, "default/anywhere")
                 await world.admin.delete(NODE_TEMPLATE, TEMPLATE)
                 await world.admin.delete(NODE_POOL, POOL)
                 await world.wait_gone()
+                assert await world.launch_templates() != []  # there is something to clean up
+                await world.delete_class()
 
+            assert await world.launch_templates() == []
             assert set(world.aws.ec2.launches.values()) == {1}
             assert [line for line in run.log if "Traceback" in line] == []
 

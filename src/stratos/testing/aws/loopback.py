@@ -54,7 +54,7 @@ class LoopbackAws:
         self.ec2.image_dates |= account.image_dates
         self.ec2.image_architectures |= account.image_architectures
         self.notices = Notices(moto, account.queue_url, clock)
-        self._moto = moto
+        self.moto = moto  # what the cloud really keeps
         self._hosts = Hosts(moto, catalog, software)
         self._tells_state_changes = state_changes
         self._errands: set[asyncio.Task[None]] = set()
@@ -109,12 +109,12 @@ class LoopbackAws:
         headers = CIMultiDict((key, value) for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP)
         headers["host"] = request.headers["host"]  # queues are named by it
         if call.service != "ec2":
-            status, told, content = await self._moto.forward(request.method, request.path_qs, headers, body)
+            status, told, content = await self.moto.forward(request.method, request.path_qs, headers, body)
             kept = {key: value for key, value in told.items() if key.lower().startswith(("content-type", "x-amzn"))}
             return web.Response(body=content, status=status, headers=kept)
 
         async def forward(form: Mapping[str, str]) -> tuple[int, bytes]:
-            status, _, content = await self._moto.forward("POST", "/", headers, form_body(form))
+            status, _, content = await self.moto.forward("POST", "/", headers, form_body(form))
             return status, content
 
         status, content = await self.ec2.answer(call, forward)
@@ -143,7 +143,7 @@ class LoopbackAws:
         self._do(self._tell_moto("TerminateInstances", instance))
 
     async def _tell_moto(self, action: str, instance: Instance) -> None:
-        await self._moto.ec2(action, {"InstanceId.1": instance.id})
+        await self.moto.ec2(action, {"InstanceId.1": instance.id})
 
     def _changed(self, instance: Instance) -> None:
         if self._tells_state_changes:
