@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -16,11 +15,9 @@ from stratos.apiserver.http.serving import TlsFiles, serving
 from stratos.apiserver.storage.memory import open_memory
 from stratos.base.ids import SeededIds
 from stratos.kube.client import Client
-from stratos.kube.controller import Manager
-from stratos.wiring.api import ADMIN, CONTROLLER_MANAGER, SCHEDULER, ApiSecrets, EmbeddedApi
+from stratos.wiring.api import ADMIN, ApiSecrets, EmbeddedApi
 from stratos.wiring.clock import SystemClock
-from stratos.workloads.run import workload_controllers
-from stratos.workloads.scheduler.scheduler import add_scheduler
+from stratos.wiring.control_plane import ControlPlane, ControlPlaneOptions
 from wiring.controller_runs import WriteRecorder
 
 
@@ -49,23 +46,15 @@ async def bare_cluster(directory: Path) -> AsyncIterator[BareCluster]:
     certificates = CertificateStore(directory / "pki", clock)
     authority = certificates.authority()
     certificates.serving()
-    secrets = ApiSecrets(authority.certificate_pem, certificates.service_account_key(), clock)
-    api = EmbeddedApi(open_memory(), clock=clock, ids=SeededIds(chance), secrets=secrets, stratos_installed=False)
+    plane = ControlPlane(
+        open_memory(),
+        clock=clock,
+        ids=SeededIds(chance),
+        rng=chance,
+        options=ControlPlaneOptions(stratos_installed=False),
+        secrets=ApiSecrets(authority.certificate_pem, certificates.service_account_key(), clock),
+    )
+    recorder = WriteRecorder(plane.api.server.app)
     tls = TlsFiles(*certificates.paths("apiserver"), client_authority=certificates.paths("ca")[0])
-    recorder = WriteRecorder(api.server.app)
-    await api.start()
-    scheduler = Manager(api.client(SCHEDULER), rng=chance)
-    add_scheduler(scheduler, clock=clock, ids=SeededIds(chance))
-    workloads = Manager(api.client(CONTROLLER_MANAGER), rng=chance)
-    workload_controllers(workloads, clock=clock, ids=SeededIds(chance), rng=chance, root_certificate="")
-    parts = [asyncio.create_task(manager.run()) for manager in (scheduler, workloads)]
-    try:
-        async with serving(recorder.as_app(), host="127.0.0.1", port=0, tls=tls) as port:
-            yield BareCluster(api, f"https://127.0.0.1:{port}", certificates, directory, recorder)
-            for part in parts:
-                part.cancel()
-            await asyncio.wait(parts)
-            await api.stop()
-    finally:
-        for part in parts:
-            part.cancel()
+    async with serving(recorder.as_app(), host="127.0.0.1", port=0, tls=tls) as port, plane.running():
+        yield BareCluster(plane.api, f"https://127.0.0.1:{port}", certificates, directory, recorder)

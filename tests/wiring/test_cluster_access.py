@@ -30,7 +30,11 @@ def found(directory: Path, words: ClusterWords, access: KubernetesAccess, *, eks
     async def story() -> ClusterAccess:
         async with bare_cluster(directory) as cluster:
             environ = IN_CLUSTER if inside else {}
-            return await find_cluster_access(words, cluster.admin, access, environ, told if eks else unknown)
+            finding = find_cluster_access(words, cluster.admin, access, environ, told if eks else unknown)
+            [outcome] = await asyncio.gather(finding, return_exceptions=True)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
     return asyncio.run(story())
 
