@@ -127,7 +127,7 @@ def test_a_page_that_makes_no_sense_is_no_notice(page: str) -> None:
     listening(plot)
 
 
-def test_the_node_says_what_its_host_hears_and_takes_it_back() -> None:
+def test_b56_the_node_says_what_its_host_hears_and_takes_it_back() -> None:
     """The controllers read it there; what no longer holds must not stay."""
 
     async def main() -> None:

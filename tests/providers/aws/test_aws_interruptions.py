@@ -113,7 +113,7 @@ async def a_machine(aws: LoopbackAws, name: str) -> str:
     return (await a_provider(aws).launch(a_request(aws, name))).id
 
 
-def test_all_four_kinds_come_through_the_queue_past_what_is_malformed(
+def test_b56_all_four_kinds_come_through_the_queue_past_what_is_malformed(
     aws_loop: asyncio.Runner, aws: LoopbackAws
 ) -> None:
     """A message that nobody understands must not be in the way of those behind it, nor come back for ever."""
@@ -137,7 +137,7 @@ def test_all_four_kinds_come_through_the_queue_past_what_is_malformed(
     aws_loop.run(listen())
 
 
-def test_a_notice_is_deleted_only_once_the_next_is_asked_for(aws_loop: asyncio.Runner, aws: LoopbackAws) -> None:
+def test_b56_a_notice_is_deleted_only_once_the_next_is_asked_for(aws_loop: asyncio.Runner, aws: LoopbackAws) -> None:
     """A crash between hearing and recording brings the notice again; afterwards it is gone."""
 
     async def listen() -> None:

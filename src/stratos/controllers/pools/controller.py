@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Coroutine
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,14 +14,15 @@ from prometheus_client import CollectorRegistry
 
 from stratos.apis import labels
 from stratos.apis.awsnodeclass import AWS_NODE_CLASS, AWSNodeClassSpec
-from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
+from stratos.apis.nodeclaim import NodeClaim
 from stratos.apis.nodeclasses import NodeClass, class_of_pool
 from stratos.apis.nodepool import NODE_POOL, NodePool, NodePoolStatus
 from stratos.apis.pod import Pod
 from stratos.base.clock import Clock
 from stratos.base.duration import parse_duration_seconds
-from stratos.base.errors import AlreadyExists, Invalid, NotFound, StratosError, Unavailable
+from stratos.base.errors import Invalid, NotFound, StratosError
 from stratos.base.ids import IdSource
+from stratos.controllers.pools.claims import ClaimWrites, owned_by
 from stratos.controllers.pools.look import Lookout
 from stratos.controllers.pools.metrics import PoolMetrics
 from stratos.controllers.pools.setbacks import Setbacks
@@ -29,10 +30,10 @@ from stratos.kube.cache import Cache, CacheEvent, Change
 from stratos.kube.codec import merge_patch
 from stratos.kube.controller import Controller, Manager, Requeue
 from stratos.kube.recorder import EventRecorder
-from stratos.planning.pools.members import Departing, Mark, NewClaim, Note, PoolEvent, PoolPlan, Wish, is_under_way
+from stratos.planning.pools.members import PoolEvent, PoolPlan, is_under_way
 from stratos.planning.pools.offers import pool_named_by
 from stratos.planning.pools.pool import plan_pool
-from stratos.providers.contract import CapacityType, Provider
+from stratos.providers.contract import Provider
 from stratos.snapshot.pool import ClassProblem
 from stratos.telemetry.logs import get_logger
 from stratos.telemetry.metrics import ControllerMetrics
@@ -77,15 +78,13 @@ class _Pools:
         self._client = manager.client
         self._recorder = recorder
         self._clock = clock
-        self._ids = ids
         self._metrics = metrics
         self._setbacks = Setbacks()
         self._seen = Lookout(manager, provider, clock=clock, rests_until=self._setbacks.rests_until)
         self._seen.claims.subscribe(self._setbacks.saw)
-        self._seen.claims.subscribe(self._no_longer_unsure)
+        self._writes = ClaimWrites(manager.client, self._seen.claims, ids)
         self._shown: set[str] = set()  # pools with numbers in the metrics
         self._told: dict[str, None] = {}
-        self._unsure_names: dict[str, list[str]] = {}
 
     # What brings a pool up
 
@@ -157,15 +156,15 @@ class _Pools:
             look = replace(look, problem=problem)
         plan = plan_pool(look, self._seen.compile_pod)
         await _all(
-            *(self._wish(wish) for wish in plan.wishes),
-            *(self._ask_for(pool, new) for new in plan.launches),
-            *(self._mark(mark) for mark in plan.marks),
+            *(self._writes.wish(wish) for wish in plan.wishes),
+            *(self._writes.ask_for(pool, new) for new in plan.launches),
+            *(self._writes.mark(mark) for mark in plan.marks),
         )
         # Only once machines have been asked for: what is written now lets pods move.
         await _all(
-            *(self._answer(name, look.taken_at) for name in plan.answers),
-            *(self._depart(departing) for departing in plan.departures),
-            *(self._note(note) for note in plan.notes),
+            *(self._writes.answer(name, look.taken_at) for name in plan.answers),
+            *(self._writes.depart(departing) for departing in plan.departures),
+            *(self._writes.note(note) for note in plan.notes),
         )
         for event in plan.events:
             self._tell(pool, event)
@@ -206,7 +205,7 @@ class _Pools:
         try:
             if known is not None and known.spec == msgspec.convert(inline, AWSNodeClassSpec):
                 return None
-            metadata = {"name": pool.metadata.name, "ownerReferences": [_owned_by(pool)]}
+            metadata = {"name": pool.metadata.name, "ownerReferences": [owned_by(pool)]}
             await self._client.apply(
                 AWS_NODE_CLASS, {"metadata": metadata, "spec": inline}, field_manager="stratos-pools", force=True
             )
@@ -214,76 +213,6 @@ class _Pools:
             message = f"spec.template.aws is no AWSNodeClass: {error}"
             return ClassProblem("ValidationFailed", message, _INVALID_RETRY_SECONDS)
         return None
-
-    # Writing claims
-
-    async def _wish(self, wish: Wish) -> None:
-        claim = self._seen.claims.get(wish.claim)
-        if claim is None:
-            return
-        # The number is absolute: writing it twice, or from two processes, still means one wake.
-        wakes = claim.spec.wakes + 1 if wish.wake else claim.spec.wakes
-        spec = {"wanted": wish.wanted, "wakes": wakes, "decision": msgspec.to_builtins(wish.decision)}
-        await self._patch_claim(wish.claim, {"spec": spec})
-
-    async def _mark(self, mark: Mark) -> None:
-        since = mark.empty_since.isoformat() if mark.empty_since else None
-        await self._patch_claim(mark.claim, {"metadata": {"annotations": {labels.SCALE_DOWN_CANDIDATE_SINCE: since}}})
-
-    async def _answer(self, claim: str, now: datetime) -> None:
-        await self._patch_claim(claim, {"spec": {"interruption": {"answeredAt": now.isoformat()}}})
-
-    async def _depart(self, departing: Departing) -> None:
-        metadata = {"annotations": departing.annotations}
-        departure = msgspec.to_builtins(departing.departure)
-        await self._patch_claim(departing.claim, {"metadata": metadata, "spec": {"departure": departure}})
-
-    async def _note(self, note: Note) -> None:
-        await self._patch_claim(note.claim, {"metadata": {"annotations": dict(note.annotations)}})
-
-    async def _patch_claim(self, name: str, patch: dict[str, Any]) -> None:
-        try:
-            self._seen.claims.observe(await self._client.patch(NODE_CLAIM, name, patch))
-        except NotFound:
-            log.debug("claim was gone already", claim=name)
-
-    async def _ask_for(self, pool: NodePool, new: NewClaim) -> None:
-        """Create the claim. A name whose creation may or may not have succeeded is used again, not another one."""
-        unsure = self._unsure_names.setdefault(pool.metadata.name, [])
-        name = unsure.pop() if unsure else f"{pool.metadata.name}-{self._ids.suffix()}"
-        ref = class_of_pool(pool)
-        spec: dict[str, Any] = {
-            "pool": pool.metadata.name,
-            "nodeClassRef": {"kind": ref.kind, "name": ref.name},
-            "wanted": new.wanted,
-            "zone": new.zone,
-            "decision": msgspec.to_builtins(new.decision),
-        }
-        if new.replacing:
-            spec["capacityType"] = CapacityType.SPOT
-        claim = {
-            "metadata": {
-                "name": name,
-                "labels": {labels.POOL: pool.metadata.name},
-                "annotations": {labels.SPOT_REPLACING_NODE: new.replacing} if new.replacing else {},
-                "finalizers": [labels.CLAIM_FINALIZER],
-                "ownerReferences": [_owned_by(pool)],
-            },
-            "spec": spec,
-        }
-        try:
-            self._seen.claims.observe(await self._client.create(NODE_CLAIM, claim))
-        except AlreadyExists:
-            self._seen.claims.observe(await self._client.get(NODE_CLAIM, name))
-        except Unavailable:
-            unsure.append(name)
-            raise
-
-    def _no_longer_unsure(self, event: CacheEvent[NodeClaim]) -> None:
-        """The claim was created after all. Its name must not come up again once it is gone: others may remember it."""
-        unsure = self._unsure_names.get(event.object.spec.pool, [])
-        if event.key in unsure:
-            unsure.remove(event.key)
 
     # Telling
 
@@ -313,7 +242,7 @@ class _Pools:
 
     def _forget(self, pool: str) -> None:
         self._setbacks.forget(pool)
-        self._unsure_names.pop(pool, None)
+        self._writes.forget(pool)
         if pool in self._shown:
             self._shown.discard(pool)
             self._metrics.forget(pool)
@@ -322,17 +251,6 @@ class _Pools:
 def _without_time(status: NodePoolStatus) -> NodePoolStatus:
     """The status without when it was made."""
     return msgspec.structs.replace(status, last_reconcile_time=None)
-
-
-def _owned_by(pool: NodePool) -> dict[str, Any]:
-    return {
-        "apiVersion": NODE_POOL.api_version,
-        "kind": NODE_POOL.kind,
-        "name": pool.metadata.name,
-        "uid": pool.metadata.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
 
 
 def _decides(pool: NodePool) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ and is looked for before another is asked for. A pool that is full gets none: ``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -24,7 +25,7 @@ from stratos.planning.pools.rooms import furnish, future_node
 from stratos.planning.pools.scale_up import Compile, launches_allowed, zones_by_use
 from stratos.planning.pools.sizing import demand_of, fit
 from stratos.planning.provisioning.annotations import keeps_from_evicting
-from stratos.planning.scheduling.daemons import compile_daemons
+from stratos.planning.scheduling.daemons import Daemons, compile_daemons
 from stratos.snapshot.pool import LaunchShape, PoolMachine, PoolSnapshot, SpotShape
 
 SPOT = "spot"
@@ -59,38 +60,32 @@ def spot_in_service(look: PoolSnapshot) -> tuple[PoolMachine, ...]:
 def replace_by_spot(look: PoolSnapshot, compile_pod: Compile, others: int) -> SpotPlan:
     """``others`` is how many machines the plan asks for already."""
     concluded = _conclude(look)
-    settings, shape = look.pool.spec.spot_replacement, look.shape
-    if settings is None or not settings.enabled or shape is None or shape.spot is None:
+    settings = look.pool.spec.spot_replacement
+    if settings is None or not settings.enabled or look.shape is None or look.shape.spot is None:
         return concluded
     coming = {members.replaces(machine): machine for machine in look.machines if members.replaces(machine)}
     delay = timedelta(seconds=parse_duration_seconds(settings.replacement_delay))
-    departures, due_at, worth, refusals = [], [], [], []
+    departures, due_at, wanting = [], [], []
     for machine in look.machines:
         due = _replaceable_from(machine, delay)
         if due is None:
             continue
+        successor = coming.get(members.name(machine))
         if look.taken_at < due:
             due_at.append(due)
-            continue
-        successor = coming.get(members.name(machine))
-        if successor is not None and successor.wanted is Wanted.RUNNING:
-            departures.append(_departure(look, machine, successor))
         elif successor is None:
-            refusal = _refusal(look, machine, shape, shape.spot, compile_pod)
-            if refusal:
-                refusals.append(refusal)
-            else:
-                worth.append(machine)
-    allowed = max(0, launches_allowed(look) - others)
-    launches = [_successor(look, machine, delay) for machine in worth[:allowed]]
-    if worth[allowed:]:
-        refusals.append(_left_out(look, len(worth) - allowed))
+            wanting.append(machine)
+        elif successor.wanted is Wanted.RUNNING:
+            departures.append(_departure(look, machine, successor))
+    worthless = _why_worthless(look.shape, look.shape.spot) if wanting else ""
+    chosen, report = ([], (worthless,)) if worthless else _choose(look, wanting, compile_pod, others)
+    launches = tuple(_successor(look, machine, delay) for machine in chosen)
     return replace(
         concluded,
-        launches=tuple(launches),
+        launches=launches,
         departures=tuple(departures),
         events=(*concluded.events, *(PoolEvent("SpotReplacementStarted", new.decision.message) for new in launches)),
-        report=tuple(dict.fromkeys(refusals)),
+        report=report,
         due_at=tuple(due_at),
     )
 
@@ -117,24 +112,50 @@ def _cannot_move(annotations: dict[str, str], has_controller: bool) -> bool:
     )
 
 
-def _refusal(
-    look: PoolSnapshot, machine: PoolMachine, shape: LaunchShape, spot: SpotShape, compile_pod: Compile
-) -> str:
-    """Why a spot machine is not worth having in place of this one, or would not do. Empty: it is, and would."""
+def _why_worthless(shape: LaunchShape, spot: SpotShape) -> str:
+    """Why no spot machine is worth having. Empty: they are."""
     types = ", ".join(spot.instance_types)
     if spot.price_usd_per_hour is None:
         return f"nothing is replaced by spot machines: {types} are not sold in these zones at the price allowed"
-    if spot.price_usd_per_hour >= shape.price_usd_per_hour:
-        ours = f"${shape.price_usd_per_hour:.4f}/h on demand"
-        return f"nothing is replaced by spot machines: they cost ${spot.price_usd_per_hour:.4f}/h, {ours}"
+    if spot.price_usd_per_hour < shape.price_usd_per_hour:
+        return ""
+    ours = f"${shape.price_usd_per_hour:.4f}/h on demand"
+    return f"nothing is replaced by spot machines: they cost ${spot.price_usd_per_hour:.4f}/h, {ours}"
+
+
+def _choose(
+    look: PoolSnapshot, wanting: Sequence[PoolMachine], compile_pod: Compile, others: int
+) -> tuple[list[PoolMachine], tuple[str, ...]]:
+    """Those whose pods would run on a spot machine, as many as may be asked for; and why not the rest."""
+    allowed = max(0, launches_allowed(look) - others)
+    daemons = compile_daemons(look.daemon_sets)
+    chosen: list[PoolMachine] = []
+    report = []
+    for index, machine in enumerate(wanting):
+        if len(chosen) == allowed:
+            report.append(_left_out(look, len(wanting) - index))
+            break
+        misfit = _misfit(look, machine, compile_pod, daemons)
+        if misfit:
+            report.append(misfit)
+        else:
+            chosen.append(machine)
+    return chosen, tuple(report)
+
+
+def _misfit(look: PoolSnapshot, machine: PoolMachine, compile_pod: Compile, daemons: Daemons) -> str:
+    """Why the machine's pods would not run on a spot machine of any of the types. Empty: they would."""
+    shape = look.shape
+    assert shape is not None and shape.spot is not None  # or nothing would be replaced
     name = members.name(machine)
-    zone = machine.claim.status.zone
-    node = future_node(look.pool, replace(shape, allocatable=spot.allocatable), f"spot for {name}", zone)
+    least = replace(shape, allocatable=shape.spot.allocatable)
+    node = future_node(look.pool, least, f"spot for {name}", machine.claim.status.zone)
     node = replace(node, labels={**node.labels, labels.CAPACITY_TYPE: SPOT})
     defaults = look.pool.spec.scale_up.default_pod_resources
     demands = [demand_of(pod.metadata.key, compile_pod(pod), defaults) for pod in workload_pods(machine.pods)]
-    room = furnish(node.name, node, compile_daemons(look.daemon_sets))
+    room = furnish(node.name, node, daemons)
     left = fit([replace(demand, alone=False) for demand in demands], [room], lambda: iter(())).left_over
+    types = ", ".join(shape.spot.instance_types)
     return f"{name} is not replaced by a spot machine: {left[0]} would not run on each of {types}" if left else ""
 
 
