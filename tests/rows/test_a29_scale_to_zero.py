@@ -1,15 +1,16 @@
 """A29 to A31: a service without replicas answers all the same, from a machine that stood by, and goes back to sleep.
 
-A whole cluster, a doorman on a real port and real HTTP, in virtual time: the loop looks at its sockets whenever a timer
-is due, so a pulse of a few hundredths of a second is what a packet takes.
+A whole cluster, a doorman with exactly the rights that its chart grants, on a real port, and real HTTP, in virtual
+time: the loop looks at its sockets whenever a timer is due, so a pulse of a few hundredths of a second is what a packet
+takes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -18,15 +19,55 @@ from prometheus_client import CollectorRegistry
 from controllers.pool_stories import Story, tell
 from doorman.doorman_house import NUMBER, CountingBackend, a_backend
 from stratos.apis.deployment import DEPLOYMENT
+from stratos.apis.event import EVENT
 from stratos.apis.nodeclaim import NodeState
 from stratos.apis.pod import POD
 from stratos.apis.service import SERVICE
 from stratos.base.ids import SeededIds
 from stratos.doorman import Doorman, serving
+from stratos.kube.client import Client
 from stratos.kube.controller import Manager
+from stratos.kube.transport import NOTHING, Response, StreamResponse, Transport
 from stratos.testing.virtual_time import VirtualClock
+from stratos.wiring.installation.rights import DOORMAN, objects_of, user
 
 PULSE_SECONDS = 0.02
+
+
+class AsDoorman:
+    """A transport that speaks for a user who may do what the chart lets the doorman do, and nothing else."""
+
+    def __init__(self, admin: Transport) -> None:
+        self._admin = admin
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = NOTHING,
+        headers: Mapping[str, str] = NOTHING,
+        body: bytes | None = None,
+    ) -> Response:
+        return await self._admin.request(method, path, query=query, headers=self._speaking(headers), body=body)
+
+    def stream(
+        self, method: str, path: str, *, query: Mapping[str, str] = NOTHING, headers: Mapping[str, str] = NOTHING
+    ) -> AbstractAsyncContextManager[StreamResponse]:
+        return self._admin.stream(method, path, query=query, headers=self._speaking(headers))
+
+    async def close(self) -> None:
+        await self._admin.close()
+
+    def _speaking(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        return {**headers, "impersonate-user": "doorman"}
+
+
+async def a_client_of_the_doorman(story: Story) -> Client:
+    for obj in objects_of(DOORMAN, user("doorman")):
+        plural = f"{obj['kind'].lower()}s"
+        await story.client.request_json("POST", f"/apis/rbac.authorization.k8s.io/v1/{plural}", body=obj)
+    return Client(AsDoorman(story.client.transport))
 
 
 @dataclass
@@ -53,7 +94,7 @@ class Entrance:
 @asynccontextmanager
 async def an_entrance(story: Story) -> AsyncIterator[Entrance]:
     rng, registry, backend = random.Random(29), CollectorRegistry(), CountingBackend()
-    manager = Manager(story.client, rng=rng)
+    manager = Manager(await a_client_of_the_doorman(story), rng=rng)
     doorman = Doorman(manager, clock=VirtualClock(), rng=rng, ids=SeededIds(rng), registry=registry)
     running = asyncio.create_task(manager.run())
     _pulse()
@@ -110,6 +151,8 @@ def test_a29_a_hundred_requests_wake_a_standby_machine_and_are_each_answered_onc
             assert await entrance.replicas() == 1
             assert story.calls()["start"] == 1
             assert entrance.held() == 0
+            told = {event.reason async for event in story.client.list_all(EVENT)}
+            assert "DoormanWoke" in told
 
     tell(plot)
 
