@@ -11,34 +11,23 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
 
-from stratos.base.clock import Clock
 from stratos.catalog.catalog import Catalog
 from stratos.providers.contract import CapacityType, MachineState, OfferingKey
 from stratos.providers.simulated.host import HostDisk
 from stratos.testing.aws import xml
+from stratos.testing.aws.account import AwsAccount
 from stratos.testing.aws.calls import AwsCall, AwsError
 from stratos.testing.aws.faults import AwsFaults
 from stratos.testing.aws.instances import USER_SHUTDOWN, Instance, Instances
 from stratos.testing.aws.launching import Sales, Wish
 from stratos.testing.aws.moto import Moto
+from stratos.testing.aws.views import Views, part_filters, state_of
 
 Forward = Callable[[Mapping[str, str]], Awaitable[tuple[int, bytes]]]
 """Hands a form to moto as the caller would have, and returns its answer."""
-
-_CODES = {
-    MachineState.PENDING: 0,
-    MachineState.RUNNING: 16,
-    MachineState.SHUTTING_DOWN: 32,
-    MachineState.TERMINATED: 48,
-    MachineState.STOPPING: 64,
-    MachineState.STOPPED: 80,
-}
-# moto knows them not, or not the truth
-_OWN_FILTERS = {"client-token", "instance-state-name", "instance-lifecycle", "architecture"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +37,15 @@ class _Answered:
 
 
 class Ec2:
-    def __init__(self, moto: Moto, instances: Instances, catalog: Catalog, faults: AwsFaults, clock: Clock) -> None:
+    def __init__(
+        self, moto: Moto, instances: Instances, account: AwsAccount, catalog: Catalog, faults: AwsFaults
+    ) -> None:
         self.launches: Counter[str] = Counter()  # instances by client token
-        self.image_dates: dict[str, datetime] = {}  # moto believes that all images were made just now
-        self.image_architectures: dict[str, str] = {}  # … and forgets what they are for
         self._moto = moto
         self._faults = faults
         self._instances = instances
         self._sales = Sales(moto, catalog, faults, instances.by_id)
-        self._clock = clock
+        self._views = Views(instances.by_id, account, faults)
         self._launching = asyncio.Lock()
         self._answered: dict[tuple[str, str, str], _Answered] = {}
         self._handlers: Mapping[str, Callable[[AwsCall, Forward], Awaitable[tuple[int, bytes]]]] = {
@@ -91,7 +80,7 @@ class Ec2:
                 self._remember(call, body)
         root = xml.parse(body)
         for item in xml.items(root, "instancesSet"):
-            self._put_right(item)
+            self._views.put_right(item)
         return 200, xml.render(root)
 
     async def _create_fleet(self, call: AwsCall, forward: Forward) -> tuple[int, bytes]:
@@ -210,7 +199,7 @@ class Ec2:
     async def _create_tags(self, call: AwsCall, forward: Forward) -> tuple[int, bytes]:
         """moto tags what does not exist."""
         for key, value in call.parameters.items():
-            if key.startswith("ResourceId.") and value.startswith("i-") and not self._is_seen(value):
+            if key.startswith("ResourceId.") and value.startswith("i-") and not self._views.is_seen(value):
                 raise _not_found(value)
         return await forward(call.parameters)
 
@@ -227,8 +216,8 @@ class Ec2:
         for item in xml.items(root, "instancesSet"):
             instance_id = xml.text(item, "instanceId")
             if instance_id in before:
-                xml.put(item, "previousState", _state(before[instance_id]))
-                xml.put(item, "currentState", _state(self._instances.by_id[instance_id].state))
+                xml.put(item, "previousState", state_of(before[instance_id]))
+                xml.put(item, "currentState", state_of(self._instances.by_id[instance_id].state))
         return 200, xml.render(root)
 
     def _named(self, call: AwsCall) -> list[Instance]:
@@ -239,88 +228,17 @@ class Ec2:
             raise _not_found(unseen)
         return [self._instances.by_id[each] for each in ids if each in self._instances.by_id]
 
-    def _is_seen(self, instance_id: str) -> bool:
-        return instance_id in self._instances.by_id and instance_id not in self._faults.unseen
-
     # --- looking ---
 
     async def _describe_instances(self, call: AwsCall, forward: Forward) -> tuple[int, bytes]:
-        form, own = _without_own_filters(call.parameters)
+        form, own = part_filters(call.parameters)
         status, body = await forward(form)
-        if status >= 300:
-            return status, body
-        root = xml.parse(body)
-        reservations = xml.child(root, "reservationSet")
-        for reservation in list(xml.items(root, "reservationSet")):
-            instances = xml.child(reservation, "instancesSet")
-            assert instances is not None and reservations is not None
-            for item in list(instances):
-                self._put_right(item)
-                asked_for = all(_answer_to(name, item) in values for name, values in own.items())
-                if not asked_for or not self._is_seen(xml.text(item, "instanceId")):
-                    instances.remove(item)
-            if not len(instances):
-                reservations.remove(reservation)
-        return 200, xml.render(root)
-
-    def _put_right(self, item: Element) -> None:
-        instance = self._instances.by_id.get(xml.text(item, "instanceId"))
-        if instance is None:
-            return
-        code, _, message = instance.reason.partition(": ")
-        xml.put(item, "instanceState", _state(instance.state))
-        xml.put(item, "launchTime", _time(instance.launched_at))
-        xml.put(item, "clientToken", instance.client_token)
-        xml.put(item, "stateReason", {"code": code, "message": f"{code}: {message}"} if code else {})
+        return status, body if status >= 300 else self._views.of_instances(body, own)
 
     async def _describe_images(self, call: AwsCall, forward: Forward) -> tuple[int, bytes]:
-        form, own = _without_own_filters(call.parameters)
+        form, own = part_filters(call.parameters)
         status, body = await forward(form)
-        if status >= 300:
-            return status, body
-        root = xml.parse(body)
-        images = xml.child(root, "imagesSet")
-        for item in list(xml.items(root, "imagesSet")):
-            image = xml.text(item, "imageId")
-            if image in self.image_dates:
-                xml.put(item, "creationDate", _time(self.image_dates[image]))
-                xml.put(item, "architecture", self.image_architectures[image])
-            if images is not None and not all(_answer_to(name, item) in values for name, values in own.items()):
-                images.remove(item)
-        return 200, xml.render(root)
-
-
-def _without_own_filters(form: Mapping[str, str]) -> tuple[dict[str, str], dict[str, set[str]]]:
-    """The form with only the filters that moto understands, and the others by name."""
-    filters: dict[str, dict[str, str]] = {}
-    kept: dict[str, str] = {}
-    for key, value in form.items():
-        if key.startswith("Filter."):
-            _, number, rest = key.split(".", 2)
-            filters.setdefault(number, {})[rest] = value
-        else:
-            kept[key] = value
-    own: dict[str, set[str]] = {}
-    theirs = 0
-    for each in filters.values():
-        if each["Name"] in _OWN_FILTERS:
-            own[each["Name"]] = {value for key, value in each.items() if key.startswith("Value.")}
-            continue
-        theirs += 1
-        kept |= {f"Filter.{theirs}.{key}": value for key, value in each.items()}
-    return kept, own
-
-
-def _answer_to(name: str, item: Element) -> str:
-    match name:
-        case "client-token":
-            return xml.text(item, "clientToken")
-        case "architecture":
-            return xml.text(item, "architecture")
-        case "instance-state-name":
-            return xml.text(item, "instanceState", "name")
-        case _:
-            return xml.text(item, "instanceLifecycle")
+        return status, body if status >= 300 else self._views.of_images(body, own)
 
 
 def _fleet_of(form: Mapping[str, str], wish: Wish) -> dict[str, str]:
@@ -359,14 +277,6 @@ def _wrong_state(instance: Instance, wish: str) -> AwsError:
         "IncorrectInstanceState",
         f"The instance '{instance.id}' is not in a state from which it can be {wish}. It is {instance.state}.",
     )
-
-
-def _state(state: MachineState) -> dict[str, str]:
-    return {"code": str(_CODES[state]), "name": str(state)}
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def form_body(form: Mapping[str, str]) -> bytes:

@@ -50,9 +50,7 @@ class LoopbackAws:
         self.calls: list[AwsCall] = []
         catalog = load_catalog("aws", moto.region)
         self.instances = Instances(self.faults, clock, software=self._run_host, changed=self._changed)
-        self.ec2 = Ec2(moto, self.instances, catalog, self.faults, clock)
-        self.ec2.image_dates |= account.image_dates
-        self.ec2.image_architectures |= account.image_architectures
+        self.ec2 = Ec2(moto, self.instances, account, catalog, self.faults)
         self.notices = Notices(moto, account.queue_url, clock)
         self.moto = moto  # what the cloud really keeps
         self._hosts = Hosts(moto, catalog, software)
