@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -30,19 +31,21 @@ from stratos.controllers.webhook.keeper import KeeperSettings, certificate_keepe
 from stratos.kube.client import Client
 from stratos.kube.controller import Manager
 from stratos.kube.in_process import InProcessTransport
+from stratos.kube.kubeconfig import ClusterAccess
 from stratos.kube.recorder import EventRecorder
 from stratos.providers.simulated.cloud import SimulatedCloud
 from stratos.testing import virtual_time
 from stratos.testing.virtual_time import VirtualClock
 from stratos.wiring.api import ApiSecrets
-from stratos.wiring.clouds import Cloud
+from stratos.wiring.clouds import Cloud, CloudChoice, open_cloud
+from stratos.wiring.cluster_access import ClusterWords
 from stratos.wiring.control_plane import ControlPlane, ControlPlaneOptions
 from stratos.wiring.controllers import ControllerSettings
 from stratos.wiring.installation import Values, installation
-from stratos.wiring.installation.rights import controller_rights
+from stratos.wiring.installation.rights import FAKE_MACHINES, controller_rights
 from stratos.wiring.installation.values import NamespaceValues
 from stratos.wiring.process import ControllerProcess, Election, ProcessOptions
-from wiring.rights_seen import WatchedTransport, granted
+from wiring.rights_seen import Use, WatchedTransport, granted
 
 Obj = dict[str, Any]
 VALUES = Values(cluster_name="test", replica_count=0, namespace=NamespaceValues(create=True))
@@ -57,8 +60,11 @@ class Installed:
 
 
 @asynccontextmanager
-async def an_installed_stratos() -> AsyncIterator[Installed]:
-    """It runs in virtual time, behind a service account's token, on a cluster that knew nothing of it before."""
+async def an_installed_stratos(*, fake: bool = False) -> AsyncIterator[Installed]:
+    """It runs in virtual time, behind a service account's token, on a cluster that knew nothing of it before.
+
+    With the ``fake`` cloud, machines run in the same process and behind the same token.
+    """
     clock, chance = VirtualClock(), random.Random(5)
     ids = SeededIds(chance)
     secrets = ApiSecrets(create_authority("test", clock.now()).certificate_pem, new_key_pem(), clock)
@@ -73,17 +79,23 @@ async def an_installed_stratos() -> AsyncIterator[Installed]:
     )
 
     @asynccontextmanager
-    async def open_cloud(_: Client) -> AsyncIterator[Cloud]:
+    async def another_cloud(_: Client) -> AsyncIterator[Cloud]:
         yield Cloud(cloud)
 
+    def fake_cloud(client: Client) -> AbstractAsyncContextManager[Cloud]:
+        choice = CloudChoice("fake", "us-east-1", ClusterWords("test"))
+        return open_cloud(choice, client, ClusterAccess("https://unused"), clock=clock, rng=plane.chance())
+
     async with plane.running():
-        await apply_installation(plane.admin, installation(VALUES))
+        await apply_installation(
+            plane.admin, installation(msgspec.structs.replace(VALUES, cloud_provider="fake" if fake else "aws"))
+        )
         asked = {"spec": {"expirationSeconds": 86400}}
         token = (await plane.admin.request_json("POST", TOKEN, body=asked))["status"]["token"]
         door = WatchedTransport(InProcessTransport(plane.api.server.app, token=token))
         process = ControllerProcess(
             door,
-            open_cloud,
+            fake_cloud if fake else another_cloud,
             ProcessOptions(
                 settings=ControllerSettings(cluster_name="test"),
                 metrics_address="0",
@@ -223,6 +235,31 @@ def test_uninstalling_with_machines_ends_them_before_it_removes_what_ends_them()
             return before, after, kinds
 
     assert virtual_time.run(story()) == (2, 0, [])
+
+
+def test_the_fake_clouds_machines_have_the_rights_that_they_need() -> None:
+    """They report their nodes and their pods as the controllers' own account."""
+
+    async def story() -> tuple[list[str], set[Use]]:
+        async with an_installed_stratos(fake=True) as world:
+            admin = world.admin
+            await admin.create(SIM_NODE_CLASS, {"metadata": {"name": "sim"}, "spec": {"instanceType": "m5.large"}})
+            template = {"nodeClassRef": {"kind": "SimNodeClass", "name": "sim"}, "isDefault": True}
+            await admin.create(NODE_TEMPLATE, {"metadata": {"name": "any"}, "spec": template})
+            await admin.create(POD, a_pod("job", seconds=60))
+            await admin.create(POD, a_pod("rest", seconds=9**9))
+            await asyncio.sleep(400)
+            assert (await admin.get(POD, "default/job")).status.phase == "Succeeded"
+            await admin.delete(POD, "default/rest")
+            await asyncio.sleep(900)
+            assert (await admin.list(NODE)).items == ()
+            refused = [each for each in world.door.refused if not each.endswith("/log")]  # which not all servers keep
+            return refused, granted(FAKE_MACHINES) - world.door.uses
+
+    refused, idle = virtual_time.run(story())
+
+    assert refused == []
+    assert idle == set()
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,8 @@ FAKE_MACHINES = Rights(
     "stratos-fake-machines",
     everywhere=(
         Rule("", ("nodes",), ("create",)),
-        Rule("coordination.k8s.io", ("leases",), ("get", "create", "update", "patch")),
+        Rule("", ("nodes/status",), ("patch",)),
+        Rule("coordination.k8s.io", ("leases",), ("create", "patch")),
     ),
 )
 """With the fake cloud, kubelets run in the controllers' process."""
