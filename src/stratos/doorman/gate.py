@@ -61,7 +61,7 @@ class WaitingRoom:
 
 
 class Gate:
-    """``knock`` is called when somebody begins to wait and when nobody waits any more; ``why`` says what for."""
+    """``knock`` is called whenever somebody begins to wait and when nobody waits any more; ``why`` says what for."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class Gate:
             self._waiting[opened] = None
             if len(self._waiting) == 1:
                 self.cause = context.get_current()
-                self._knock(self)
+            self._knock(self)
             try:
                 await opened
             finally:
@@ -179,6 +179,7 @@ class Gate:
         usable = () if asleep or closing else tuple(sorted(there - self._leaving))
         self._backends = usable
         if usable:
+            self.trouble = ""
             for opened in self._waiting:
                 if not opened.done():
                     opened.set_result(None)

@@ -195,8 +195,7 @@ class Http2Connection(asyncio.Protocol):
         try:
             for event in self._h2.receive_data(data):
                 self._take(event)
-        except H2Error:
-            self._flush()  # tells the other side what was wrong
+        except H2Error:  # the library has told the other side what was wrong
             self.close()
             return
         self._flush()
@@ -217,8 +216,12 @@ class Http2Connection(asyncio.Protocol):
         self._writable.set()
 
     def close(self) -> None:
+        """Say goodbye, unless that was said already, and hang up."""
         self.closing = True
         if self._transport is not None:
+            with suppress(H2Error):
+                self._h2.close_connection()
+            self._flush()
             self._transport.close()
 
     # For streams

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from urllib.parse import quote
 
 import aiohttp
@@ -30,6 +31,9 @@ from stratos.doorman.proxy.passage import BackendBroke, passage
 from stratos.doorman.proxy.refusals import Refusal, no_route
 from stratos.doorman.proxy.upstream import Resolve, Upstream
 from stratos.doorman.proxy.visit import Visit, visit
+from stratos.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 _GRPC_UNAVAILABLE, _GRPC_UNIMPLEMENTED = "14", "12"
 
@@ -68,7 +72,13 @@ class Http2Handler:
     def _begin(self, connection: Http2Connection, stream: Stream, head: Head) -> None:
         task = asyncio.create_task(self._serve(connection, stream, Http2Request(head.headers)))
         self._tasks[stream] = task
-        task.add_done_callback(lambda _: self._tasks.pop(stream, None))
+        task.add_done_callback(partial(self._served, stream))
+
+    def _served(self, stream: Stream, task: asyncio.Task[None]) -> None:
+        del self._tasks[stream]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("request crashed", error=error)
+            stream.reset(ErrorCodes.INTERNAL_ERROR)
 
     def _broke(self, stream: Stream) -> None:
         """Its client has gone away: nobody waits, nobody wants the answer."""
