@@ -163,14 +163,14 @@ class AwsWorld:
 
         await self.wait(holds, f"{count} pods to run", seconds)
 
-    async def delete_class(self) -> None:
+    async def delete_class(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Returns when it is gone: what was made for it in the cloud goes first."""
         await self.admin.delete(AWS_NODE_CLASS, CLASS)
 
         async def gone() -> bool:
             return not (await self.admin.list(AWS_NODE_CLASS)).items
 
-        await self.wait(gone, "the class to go")
+        await self.wait(gone, "the class to go", seconds)
 
     async def wait_gone(self, seconds: float = PATIENCE_SECONDS) -> None:
         """No machine, no claim and no node left."""

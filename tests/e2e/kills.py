@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,17 +18,18 @@ from typing import Any, cast
 
 from e2e.aws_world import ON_TEMPLATE, POOL, TEMPLATE, AwsWorld, aws_world
 from stratos.apis import labels
+from stratos.apis.deployment import DEPLOYMENT
 from stratos.apis.nodepool import NODE_POOL
 from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.apis.pod import POD
 from stratos.apiserver.http.app import App
 from stratos.providers.contract import MachineState
 from stratos.testing.aws import AwsCall, CallMoment, CutOff
+from stratos.testing.aws.instances import Instance
 from wiring.controller_runs import Run
 
 POOL_SIZE = 2
-LAUNCHES = POOL_SIZE + 1  # one more for the template
-STARTS = 1
+NOTICE_SECONDS = 20.0
 PATIENCE_SECONDS = 120.0  # some rests are longer than others
 
 Scope = dict[str, Any]
@@ -115,7 +116,16 @@ class Outcome:
     log: list[str] = field(default_factory=list)
 
 
-async def play(directory: Path, moto_url: str, killer: Killer) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is played while the command is killed."""
+
+    tell: Callable[[AwsWorld, Outcome], Awaitable[None]]
+    launches: int | None = None  # how many there must be; None: it depends on how fast things go
+    starts: int | None = None
+
+
+async def play(story: Story, directory: Path, moto_url: str, killer: Killer) -> Outcome:
     """The story from the first machine to the last, with the command started again whenever it was killed."""
     outcome = Outcome()
     began = time.monotonic()
@@ -123,22 +133,22 @@ async def play(directory: Path, moto_url: str, killer: Killer) -> Outcome:
         world.aws.faults.hook = killer.at_aws
         async with _kept_running(world, killer, outcome):
             try:
-                await _story(world, outcome)
+                await story.tell(world, outcome)
             except AssertionError as error:
                 outcome.wrongs.append(str(error))
         instances = world.aws.instances
         by_claim = Counter(each.tags.get(labels.TAG_CLAIM, "") for each in instances.by_id.values())
         outcome.wrongs += [f"claim {claim} got {count} machines" for claim, count in by_claim.items() if count > 1]
         outcome.launches, outcome.starts = len(instances.by_id), instances.starts.total()
-        if outcome.launches != LAUNCHES:
-            outcome.wrongs.append(f"{outcome.launches} launches instead of {LAUNCHES}")
-        if outcome.starts != STARTS:
-            outcome.wrongs.append(f"{outcome.starts} starts instead of {STARTS}")
+        if story.launches not in (None, outcome.launches):
+            outcome.wrongs.append(f"{outcome.launches} launches instead of {story.launches}")
+        if story.starts not in (None, outcome.starts):
+            outcome.wrongs.append(f"{outcome.starts} starts instead of {story.starts}")
     outcome.seconds = time.monotonic() - began
     return outcome
 
 
-async def _story(world: AwsWorld, outcome: Outcome) -> None:
+async def _pool_and_template(world: AwsWorld, outcome: Outcome) -> None:
     await world.add_class()
     await world.add_pool(poolSize=POOL_SIZE, minStandby=POOL_SIZE, scaleDown={"emptyNodeTTL": "1s"})
     await _settle(world, outcome, "filled")
@@ -152,6 +162,42 @@ async def _story(world: AwsWorld, outcome: Outcome) -> None:
     await world.admin.delete(NODE_TEMPLATE, TEMPLATE)  # its pod is evicted
     await world.admin.delete(NODE_POOL, POOL)
     await world.wait_gone(PATIENCE_SECONDS)
+
+
+async def _spot(world: AwsWorld, outcome: Outcome) -> None:
+    await world.add_class(spotConfig={"instanceTypes": ["m5.large", "m5a.large"]})
+    replacement = {"enabled": True, "replacementDelay": "2s"}
+    await world.add_pool(poolSize=3, minStandby=1, scaleDown={"emptyNodeTTL": "1s"}, spotReplacement=replacement)
+    await world.add_deployment("web", 1)
+
+    async def served_by(machines: list[Instance]) -> bool:
+        pods = await world.pods()
+        nodes = {machine.hostname for machine in machines}
+        return [pod.status.phase for pod in pods] == ["Running"] and pods[0].spec.node_name in nodes
+
+    def spot() -> list[Instance]:
+        return [machine for machine in world.machines() if machine.spot]
+
+    await world.wait(lambda: served_by(spot()), "the pod to run on a spot machine", PATIENCE_SECONDS)
+    taken = spot()
+    for machine in taken:
+        await world.aws.interrupt(machine.id, NOTICE_SECONDS)
+    await world.wait(
+        lambda: served_by([machine for machine in world.machines() if machine not in taken]),
+        "the pod to run elsewhere",
+        PATIENCE_SECONDS,
+    )
+    await world.admin.delete(DEPLOYMENT, "default/web")
+    await world.admin.delete(NODE_POOL, POOL)
+    await world.wait_gone(PATIENCE_SECONDS)
+    await world.delete_class(PATIENCE_SECONDS)
+    outcome.wrongs += [f"launch template {name} is left" for name in await world.launch_templates()]
+
+
+STORIES = {
+    "pool and template": Story(_pool_and_template, launches=POOL_SIZE + 1, starts=1),
+    "spot": Story(_spot),
+}
 
 
 async def _settle(world: AwsWorld, outcome: Outcome, scene: str) -> None:

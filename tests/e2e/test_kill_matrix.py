@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.kills import FaultPoint, Killer, heading, play, row
+from e2e.kills import STORIES, FaultPoint, Killer, heading, play, row
 from stratos.testing.aws import CallMoment
 
 # Every call that changes something outside: after each, only the cloud or the API knows of it.
@@ -52,7 +52,7 @@ def test_a45_a_command_killed_at_twenty_points_loses_no_machine_and_doubles_none
     assert len(POINTS) == 20
     killer = Killer(set(POINTS))
 
-    outcome = asyncio.run(play(tmp_path, moto_url, killer))
+    outcome = asyncio.run(play(STORIES["pool and template"], tmp_path, moto_url, killer))
 
     sys.stdout.write(f"{heading()}\n{row(f'at {len(killer.struck)} points of one story', outcome)}\n")
     assert outcome.wrongs == [], "\n".join((*map(str, killer.struck), *outcome.wrongs, *outcome.log[-40:]))
