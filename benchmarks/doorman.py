@@ -2,11 +2,12 @@
 
     python benchmarks/doorman.py [--held 10000] [--routes 100] [--rate 1000] [--seconds 20]
 
-Prints JSON. Four processes share the machine's cores: a whole cluster with a simulated cloud (three times as fast as
-real time, its machines standing by), the doorman as `stratos doorman` runs it, all backends, and the clients. Where a
-pod listens is our invention alone: its address leads to a port of the backends' process. Each held request carries a
-number: clients count answers, backends count what they were asked. The warm path is measured at a fixed rate, from the
-moment a request was due, however late it was sent: once straight to a backend and once through the doorman.
+Prints JSON. Four processes share the machine's cores: a cluster as `stratos up` runs it, the doorman as it is run by
+`stratos doorman`, all backends, and the clients. In place of machines and kubelets the benchmark itself writes the
+endpoint of each Service, a quarter of a minute after its replica was asked for; pods listen on ports of the backends'
+process. Each held request carries a number: clients count answers, backends count what they were asked. The warm path is
+measured at a fixed rate, from the moment a request was due, however late it was sent: once straight to a backend and
+once through the doorman.
 """
 
 from __future__ import annotations
@@ -33,19 +34,17 @@ from typing import Any
 import httptools
 
 from stratos.apis.deployment import DEPLOYMENT
-from stratos.apis.nodepool import NODE_POOL
-from stratos.apis.service import SERVICE
-from stratos.apis.simnodeclass import SIM_NODE_CLASS
+from stratos.apis.service import ENDPOINT_SLICE, SERVICE
 from stratos.doorman import Backend
 from stratos.kube.client import Client
 from stratos.kube.http import AiohttpTransport
 from stratos.kube.kubeconfig import load_kubeconfig
-from stratos.wiring.clock import HurriedLoop, SystemClock
+from stratos.wiring.clock import SystemClock
 from stratos.wiring.doorman import DoormanOptions, running_doorman
 from stratos.wiring.kept import kept_cluster
 
-SPEED = 3.0
-HOLD_TIMEOUT = "300s"
+WAKING_SECONDS = 15.0
+HOLD_TIMEOUT = "120s"
 CONNECTIONS = 50  # of the warm path
 BODY = b"x" * 1024
 
@@ -236,52 +235,57 @@ def ask_steadily(port: int, rate: int, seconds: float) -> dict[str, Any]:
 # The cluster
 
 
-async def furnish(client: Client, routes: int) -> None:
-    """A pool that stands by, and Services that sleep."""
-    await client.create(SIM_NODE_CLASS, {"metadata": {"name": "warm"}, "spec": {"instanceType": "m5.2xlarge"}})
-    template = {"nodeClassRef": {"kind": "SimNodeClass", "name": "warm"}, "labels": {"stratos.sh/pool": "warm"}}
-    machines = -(-routes // 25)
-    await client.create(
-        NODE_POOL,
-        {"metadata": {"name": "warm"}, "spec": {"poolSize": machines, "minStandby": machines, "template": template}},
-    )
-    for number in range(routes):
-        await add_sleeping_service(client, f"web-{number}")
-    while True:
-        if ((await client.get(NODE_POOL, "warm")).status.standby or 0) >= machines:
-            return
-        await asyncio.sleep(SPEED)
-
-
 async def add_sleeping_service(client: Client, name: str) -> None:
     labels = {"app": name}
-    container = {"name": "main", "image": "app:1", "resources": {"requests": {"cpu": "250m", "memory": "64Mi"}}}
-    pod = {"nodeSelector": {"stratos.sh/pool": "warm"}, "containers": [container]}
-    spec = {
-        "replicas": 0,
-        "selector": {"matchLabels": labels},
-        "template": {"metadata": {"labels": labels}, "spec": pod},
-    }
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "app:1"}]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": pod}
     metadata = {"name": name, "namespace": "default"}
     await client.create(DEPLOYMENT, {"metadata": metadata, "spec": spec})
     wishes = {"doorman.stratos.sh/host": f"{name}.test", "doorman.stratos.sh/hold-timeout": HOLD_TIMEOUT}
     await client.create(
-        SERVICE,
-        {"metadata": {**metadata, "annotations": wishes}, "spec": {"selector": labels, "ports": [{"port": 80}]}},
+        SERVICE, {"metadata": {**metadata, "annotations": wishes}, "spec": {"ports": [{"name": "http", "port": 80}]}}
     )
+
+
+async def bring_up_what_is_woken(client: Client, routes: int) -> None:
+    """What a warm pool, a kubelet and the endpoint controller would do."""
+    began: dict[int, float] = {}
+    up: set[int] = set()
+    while len(up) < routes:
+        now = time.monotonic()
+        async for deployment in client.list_all(DEPLOYMENT):
+            if deployment.spec.replicas:
+                began.setdefault(int(deployment.metadata.name.removeprefix("web-")), now)
+        for number in [number for number, since in began.items() if number not in up and now - since >= WAKING_SECONDS]:
+            up.add(number)
+            await client.create(ENDPOINT_SLICE, endpoint_of(f"web-{number}"))
+        await asyncio.sleep(0.25)
+
+
+def endpoint_of(name: str) -> dict[str, Any]:
+    pod = {"kind": "Pod", "namespace": "default", "name": f"{name}-0"}
+    return {
+        "metadata": {"name": name, "namespace": "default", "labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}, "targetRef": pod}],
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+    }
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     loop = asyncio.get_running_loop()
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as directory, ProcessPoolExecutor(1, spawn) as clients:
-        async with kept_cluster(Path(directory), port=0, speed=SPEED) as kept:
-            await furnish(kept.cluster.admin, options.routes)
+        async with kept_cluster(Path(directory), port=0) as kept:
+            for number in range(options.routes):
+                await add_sleeping_service(kept.cluster.admin, f"web-{number}")
             backends = Part(spawn, run_backends, options.routes)
             ports = await backends.receive()
             doorman = Part(spawn, run_doorman, kept.kubeconfig, ports)
             port = await doorman.receive()
+            waking = asyncio.create_task(bring_up_what_is_woken(kept.cluster.admin, options.routes))
             held = await loop.run_in_executor(clients, ask_held, port, options.held, options.routes)
+            await waking
             direct = await loop.run_in_executor(clients, ask_steadily, ports[0], options.rate, options.seconds)
             through = await loop.run_in_executor(clients, ask_steadily, port, options.rate, options.seconds)
             used = await doorman.end()
@@ -337,8 +341,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1000, help="requests a second on the warm path")
     parser.add_argument("--seconds", type=float, default=20.0)
     options = parser.parse_args()
-    with asyncio.Runner(loop_factory=lambda: HurriedLoop(SPEED)) as runner:
-        json.dump(runner.run(measure(options)), sys.stdout, indent=2)
+    json.dump(asyncio.run(measure(options)), sys.stdout, indent=2)
     print()
 
 
