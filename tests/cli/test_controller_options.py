@@ -14,6 +14,9 @@ from stratos.cli.controller import run
 from stratos.cli.controller.run import RunOptions, process_options
 from stratos.cli.main import app
 from stratos.kube.kubeconfig import ClusterAccess
+from stratos.wiring.installation import Values
+from stratos.wiring.installation.controller import config
+from stratos.wiring.installation.values import WebhookValues
 from stratos.wiring.probes import parse_address
 
 ACCESS = ClusterAccess("https://api.example.com", namespace="stratos-system")
@@ -65,6 +68,36 @@ def test_documented_defaults_hold(options: Options) -> None:
     assert (read.cluster.name, read.cloud_provider, read.sync_period) == ("default", "aws", "30s")
     assert (read.metrics_bind_address, read.health_probe_bind_address) == (":8080", ":8081")
     assert (read.graceful_shutdown_timeout, read.election) == ("30s", None)
+
+
+def test_the_settings_of_an_installation_are_options(options: Options, tmp_path: Path) -> None:
+    """The pods would not start otherwise, and nobody would have seen it before."""
+    values = Values(
+        cluster_name="production",
+        region="eu-west-1",
+        cluster_endpoint="https://private",
+        cluster_ca="Y2E=",
+        cluster_cidr="10.0.0.0/16",
+        interruption_queue="stratos-production",
+        standby_node="Remove",
+        cluster_cost_limit=12.5,
+        cluster_gpu_limit=0,
+        webhook=WebhookValues(config_prefix="zz-"),
+    )
+    file = tmp_path / "config.yaml"
+    file.write_text(config(values))
+
+    read = options.of("--config", str(file))
+
+    assert (read.cluster.name, read.cluster.endpoint, read.cluster.service_cidr) == (
+        "production",
+        "https://private",
+        "10.0.0.0/16",
+    )
+    assert (read.cluster_cost_limit, read.cluster_gpu_limit) == (12.5, 0)
+    assert (read.standby_node, read.webhook_config_prefix, read.log_format) == ("Remove", "zz-", "json")
+    assert read.election is not None
+    assert process_options(read, ACCESS).webhook is not None
 
 
 @pytest.mark.parametrize(
