@@ -107,6 +107,7 @@ DOORMAN_CLOSING_AT = "doorman.stratos.sh/closing-at"  # when one proposed that i
 TAG_MANAGED_BY = "managed-by"  # stratos
 MANAGED_BY = "stratos"
 TAG_CLUSTER = "stratos.sh/cluster"  # which cluster's Stratos looks after it
+TAG_CLUSTER_UID = "stratos.sh/cluster-uid"  # that of its namespace kube-system: two clusters may bear one name
 TAG_POOL = "stratos.sh/pool"  # the NodePool it was launched for
 TAG_TEMPLATE = "stratos.sh/template"  # the NodeTemplate it was launched for
 TAG_CLAIM = "stratos.sh/claim"  # its NodeClaim: a machine whose claim is gone is terminated

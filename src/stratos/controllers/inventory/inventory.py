@@ -5,6 +5,8 @@ was removed by force, or the data of the cluster is not what it was. It is ended
 launch under way would have been seen. A machine whose claim has another one (or none yet, within the grace) is judged
 the same way; its claim looks after itself.
 
+A machine that another cluster of the same name launched is not ours to judge: people give names, and give them twice.
+
 Nodes are held against it, too: one that joined when its claim had already given it up belongs to nobody.
 """
 
@@ -20,6 +22,7 @@ from stratos.apis.nodeclaim import NODE_CLAIM
 from stratos.base.clock import Clock
 from stratos.base.errors import NotFound, StratosError
 from stratos.kube.controller import Manager
+from stratos.kube.identity import ClusterIdentity
 from stratos.providers.contract import Machine, Provider
 from stratos.telemetry.logs import get_logger
 
@@ -45,6 +48,8 @@ class Inventory:
         self._client = manager.client
         self._claims = manager.cache(NODE_CLAIM)
         self._nodes = manager.cache(NODE)
+        self._identity = ClusterIdentity(manager)
+        self._strangers: frozenset[str] = frozenset()  # machines of others, as of the last survey
         self._provider = provider
         self._clock = clock
         self._cluster_name = cluster_name
@@ -64,7 +69,7 @@ class Inventory:
         ended = []
         machines = await self._provider.list_by_tags(tags)
         await self._delete_forsaken_nodes(machines)
-        for machine in machines:
+        for machine in self._ours(machines):
             old_enough = self._clock.now() >= machine.launched_at + _GRACE
             if not machine.state.gone and old_enough and not await self._is_claimed(machine):
                 log.warning(
@@ -73,6 +78,19 @@ class Inventory:
                 if await self._end(machine):
                     ended.append(machine.id)
         return tuple(ended)
+
+    def _ours(self, machines: Sequence[Machine]) -> list[Machine]:
+        uid = self._identity.uid
+        ours = [machine for machine in machines if machine.tags.get(labels.TAG_CLUSTER_UID, uid) == uid]
+        strangers = frozenset(machine.id for machine in machines) - {machine.id for machine in ours}
+        if new := strangers - self._strangers:
+            log.warning(
+                "another cluster bears our name, its machines are left alone: give each a --cluster-name of its own",
+                cluster=self._cluster_name,
+                machines=", ".join(sorted(new)),
+            )
+        self._strangers = strangers
+        return ours
 
     async def _end(self, machine: Machine) -> bool:
         try:

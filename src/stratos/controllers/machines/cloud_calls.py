@@ -22,6 +22,7 @@ from stratos.controllers.machines.launching import ClassBook, launch_request, tu
 from stratos.controllers.machines.ledger import Ledger
 from stratos.controllers.machines.sightings import Sightings
 from stratos.controllers.machines.workloads import Workloads
+from stratos.kube.identity import ClusterIdentity
 from stratos.planning.pools.draft import UNKNOWN_GRACE
 from stratos.planning.pools.images import images_of_workloads
 from stratos.planning.pools.lifecycle import step_through
@@ -46,6 +47,7 @@ class CloudCalls:
         *,
         clock: Clock,
         cluster_name: str,
+        identity: ClusterIdentity,
     ) -> None:
         self._provider = provider
         self._ledger = ledger
@@ -54,6 +56,7 @@ class CloudCalls:
         self._workloads = workloads
         self._clock = clock
         self._cluster_name = cluster_name
+        self._identity = identity
 
     async def launch(self, claim: NodeClaim, settings: NodePoolSpec) -> Machine:
         # Said before the cloud is asked, so that an answer that gets lost is looked for.
@@ -66,6 +69,7 @@ class CloudCalls:
                 settings,
                 resolved,
                 cluster=self._cluster_name,
+                cluster_uid=self._identity.uid,
                 self_stop=self_stop,
                 images_to_try=self._images_worth_having(claim, settings),
                 on_demand_price=self._on_demand_price(resolved.instance_type),

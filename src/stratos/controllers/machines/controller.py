@@ -38,6 +38,7 @@ from stratos.controllers.machines.workloads import Workloads
 from stratos.kube.backoff import Backoff
 from stratos.kube.cache import Cache, CacheEvent
 from stratos.kube.controller import Controller, Manager, Requeue
+from stratos.kube.identity import ClusterIdentity
 from stratos.kube.recorder import EventRecorder
 from stratos.planning.pools import steps
 from stratos.planning.pools.machine import plan_machine
@@ -158,6 +159,7 @@ class _Machines:
             Workloads(manager),
             clock=clock,
             cluster_name=settings.cluster_name,
+            identity=ClusterIdentity(manager),
         )
         self._watch()
 

@@ -80,6 +80,7 @@ def launch_request(
     resolved: ResolvedNodeClass,
     *,
     cluster: str,
+    cluster_uid: str,
     self_stop: bool,
     images_to_try: tuple[str, ...] = (),
     on_demand_price: float | None = None,
@@ -111,6 +112,7 @@ def launch_request(
         tags={
             labels.TAG_MANAGED_BY: labels.MANAGED_BY,
             labels.TAG_CLUSTER: cluster,
+            **({labels.TAG_CLUSTER_UID: cluster_uid} if cluster_uid else {}),
             **({labels.TAG_POOL: spec.pool} if spec.pool else {labels.TAG_TEMPLATE: spec.template}),
             labels.TAG_CLAIM: claim.metadata.name,
             labels.TAG_STATE: NodeState.WARMUP,
