@@ -184,6 +184,10 @@ def test_a_leader_that_was_paused_changes_nothing_when_it_goes_on(tmp_path: Path
                 await wait_until_async(launched, "the new leader's work", new)
                 later = cluster.recorder.by(old_leader)[written:]
                 assert [write for write in later if "/leases" not in write] == []
-                assert await holder(admin) != old_leader
+                new_leader = await holder(admin)
+                assert new_leader != old_leader
+                new.signal(signal.SIGTERM)
+                assert await new.wait_ended() == 0
+                assert await holder(admin) != new_leader  # given back: nobody waits until it has run out
 
     asyncio.run(story())
