@@ -33,6 +33,7 @@ from stratos.wiring.clock import SystemClock
 from stratos.wiring.controllers import ControllerSettings, add_controllers
 from stratos.wiring.installation.alerts import ALERTS
 from stratos.wiring.installation.values import leaves
+from stratos.wiring.process import leading_gauge
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BEGIN, END = "<!-- imports: begin -->", "<!-- imports: end -->"
@@ -251,6 +252,7 @@ def _of_controllers() -> CollectorRegistry:
     add_controllers(manager, cloud, settings, clock=clock, ids=ids, rng=chance, registry=registry)
     recorder = EventRecorder(manager.client, "docs", clock=clock, ids=ids)
     certificate_keeper(manager, recorder, clock=clock, rng=chance, registry=registry, settings=KeeperSettings())
+    leading_gauge(registry)
     return registry
 
 

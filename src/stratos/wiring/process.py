@@ -96,8 +96,7 @@ class ControllerProcess:
         self._of_this_term = PresentLife()
         self._metrics.register(self._of_this_term)
         ProcessCollector(registry=self._metrics)
-        leading = Gauge("stratos_leading", "Whether this process leads: 1 or 0.", registry=self._metrics)
-        leading.set_function(lambda: float(self._term_left() > 0))
+        leading_gauge(self._metrics).set_function(lambda: float(self._term_left() > 0))
 
     async def run(self) -> None:
         options = self._options
@@ -197,6 +196,10 @@ class ControllerProcess:
 
     def _chance(self) -> random.Random:
         return random.Random(self._rng.getrandbits(64))
+
+
+def leading_gauge(registry: CollectorRegistry) -> Gauge:
+    return Gauge("stratos_leading", "Whether this process leads: 1 or 0.", registry=registry)
 
 
 async def _check_installed(client: Client) -> None:
