@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from stratos.planning.packing.patterns.construct import one_by_one
 from stratos.planning.packing.patterns.generation import Generated, generate
-from stratos.planning.packing.patterns.knapsack import Knapsacks
+from stratos.planning.packing.patterns.knapsack import TINY, Knapsacks
 from stratos.planning.packing.patterns.shelf import Counts, Pattern, Shelf
 
 ROUNDS_IN_BETWEEN = 3
 FINISHED_BELOW = 0.1  # of all pods, by value: what is left is also tried one by one
 BEARABLE_LOSS = 0.005  # of a machine's price that its pods are not worth
+MANY = 4  # machines of a pattern: some of them stay in any case …
+SURE = 0.8  # … namely this share
 WORTH_KEEPING = 0.9  # of its price that a clipped pattern must still hold to be kept
 
 
@@ -35,12 +37,15 @@ def round_to_machines(
     best: list[Pattern] | None = None
     total = float(generated.values @ waiting)
     while waiting.any():
+        is_last = not knapsacks.effort.has_left()
+        if is_last:
+            settled.extend(_settle(shelf, generated, waiting, stock, 1.0))
         rest: list[Pattern] | None = None
-        if float(generated.values @ waiting) < FINISHED_BELOW * total or not knapsacks.effort.has_left():
-            rest = one_by_one(shelf, knapsacks, generated.values, waiting, stock)
+        if is_last or float(generated.values @ waiting) < FINISHED_BELOW * total:
+            rest = one_by_one(shelf, knapsacks, generated.solution.values, waiting, stock)
         if rest is not None and (best is None or shelf.cost(settled + rest) < shelf.cost(best)):
             best = settled + rest
-        if not knapsacks.effort.has_left():
+        if is_last:
             return best
         news = _settle(shelf, generated, waiting, stock, settled_at_once)
         settled.extend(news)
@@ -74,7 +79,8 @@ def _settle(
     taken: list[Pattern] = []
     worth = 0.0
     for i in np.argsort(-amounts, kind="stable").tolist():
-        if amounts[i] <= 0 or (taken and worth >= enough):
+        is_enough = bool(taken) and worth >= enough
+        if amounts[i] < (MANY if is_enough else TINY):
             break
         pattern = generated.master.patterns[i]
         counts = np.minimum(pattern.counts, waiting)
@@ -84,7 +90,8 @@ def _settle(
         if taken and loss > BEARABLE_LOSS:
             continue
         held = counts > 0
-        times = min(max(1, int(amounts[i])), int((waiting[held] // counts[held]).min()))
+        wanted = int(SURE * amounts[i]) if is_enough else max(1, int(amounts[i]))
+        times = min(wanted, int((waiting[held] // counts[held]).min()))
         if stock[pattern.kind] > 0:
             times = min(times, int(stock[pattern.kind]))
             stock[pattern.kind] -= times
