@@ -154,6 +154,27 @@ def test_b56_a_budget_is_kept_until_shortly_before_the_end_and_then_gives_way() 
     tell(plot)
 
 
+def test_b56_a_machine_that_leaves_at_leisure_makes_haste() -> None:
+    """It was to go in any case, and waited for a budget that might never have let it."""
+
+    async def plot(story: Story) -> None:
+        machine = await a_replaced_machine(story)
+        budget = {"selector": {"matchLabels": {"app": "web"}}, "minAvailable": 2}
+        metadata = {"name": "web", "namespace": "default"}
+        await story.client.create(POD_DISRUPTION_BUDGET, {"metadata": metadata, "spec": budget})
+        await story.client.delete(NODE_CLAIM, (await claim_of(story, machine)).metadata.name)
+        await asyncio.sleep(300)
+        assert story.cloud.machine(machine.id).state is MachineState.RUNNING
+
+        story.cloud.interrupt(machine.id)
+        _, lasted = await watch_until_gone(story, machine)
+
+        assert lasted < 120
+        await wait_running(story, 2)
+
+    tell(plot)
+
+
 def test_b56_no_pod_gets_more_grace_than_the_machine_has_time() -> None:
     """Ten minutes to end in order are of no use on a machine that has two."""
 

@@ -154,10 +154,14 @@ class _Interruptions:
     async def note(
         self, claim: NodeClaim, kind: InterruptionKind, noticed_at: datetime, deadline: datetime | None
     ) -> None:
-        """Write it into the claim, unless it is known, or concerns a machine that is not to serve."""
+        """Write it into the claim, unless it is known, or concerns a machine that is not to serve.
+
+        A spot machine that is being drained already has less time for that than it thought.
+        """
         async with self._noting:
             claim = self._claims.get(claim.metadata.name) or claim
-            if claim.wish is not Wanted.RUNNING or not is_news(claim.spec.interruption, kind, deadline):
+            concerned = claim.wish is Wanted.RUNNING or kind is InterruptionKind.SPOT_INTERRUPTION
+            if not concerned or not is_news(claim.spec.interruption, kind, deadline):
                 return
             interruption = ClaimInterruption(kind=kind, noticed_at=noticed_at, deadline=deadline)
             # All fields: what an earlier notice has left of them must not stay.
