@@ -264,3 +264,18 @@ def test_a_scheduled_change_is_moved_away_from_before_its_date() -> None:
         assert spot_machines(story) == []
 
     tell(plot)
+
+
+def test_a_change_of_state_that_the_cloud_tells_is_looked_at_at_once() -> None:
+    """Settled machines are asked about once a minute; whoever is told need not wait for that."""
+
+    async def plot(story: Story) -> None:
+        await story.add_filled_pool()
+        await asyncio.sleep(65)
+        (machine,) = story.machines()
+
+        story.cloud.outside_terminate(machine.id)
+
+        assert await story.wait_told("NodeLost") < 12  # ending it takes ten seconds
+
+    tell(plot, cloud={"tells_state_changes": True})
