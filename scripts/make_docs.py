@@ -78,7 +78,9 @@ def values_page() -> str:
     ]
     for leaf in leaves():
         default = json.dumps(leaf.default) if leaf.default is not None else ""
-        lines.append(f"| `{leaf.path}` | {f'`{default}`' if default else ''} | {leaf.description} |")
+        choices = f"One of {', '.join(leaf.choices)}." if leaf.choices else ""
+        told = f"{leaf.description} {choices}".strip()
+        lines.append(f"| `{leaf.path}` | {f'`{default}`' if default else ''} | {told} |")
     return "\n".join(lines) + "\n"
 
 

@@ -122,7 +122,7 @@ def test_a_file_that_makes_no_sense_is_named(options: Options, tmp_path: Path, c
     [
         (("--sync-period=soon",), "--sync-period: 'soon' is not a duration"),
         (("--sync-period=0s",), "--sync-period: '0s' is not above zero"),
-        (("--cluster-name=",), "--cluster-name is empty"),
+        (("--cluster-name=",), "--cluster-name is not set"),
         (("--leader-elect", "--leader-elect-renew-deadline=15s"), "is not safe"),
         (("--leader-elect", "--leader-elect-lease-duration=1500ms"), "is not safe"),
     ],

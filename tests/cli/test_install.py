@@ -244,6 +244,8 @@ def test_without_machines_everything_goes_but_the_kinds(tmp_path: Path) -> None:
         ((NAMED, "doorman.replicas=2"), "there is no value doorman.replicas"),
         ((NAMED, "replicaCount=many"), "value replicaCount: expected"),
         ((NAMED, "cloudProvider=azure"), "value cloudProvider: invalid"),
+        ((NAMED, "syncPeriod=often"), "value syncPeriod: expected"),
+        (("clusterName=Prod!",), "clusterName: 'Prod!' is no name"),
         ((NAMED, "tolerations=[{"), "is not YAML"),
         ((NAMED, "replicaCount"), "has no value"),
     ],

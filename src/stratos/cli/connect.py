@@ -45,7 +45,8 @@ def needing_pools() -> Iterator[None]:
         yield
     except NotFound as error:
         raise NotFound(
-            "this cluster knows no NodePools", hint="install Stratos there: stratos crds | kubectl apply -f -"
+            "this cluster knows no NodePools",
+            hint="install Stratos there: stratos install; or its kinds alone: stratos crds | kubectl apply -f -",
         ) from error
 
 

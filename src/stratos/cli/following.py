@@ -42,8 +42,9 @@ async def catalog_of(client: Client) -> str:
     """By the region that nodes are labelled with, or else by the zones that node classes reach."""
     names = {f"{cloud}/{region}": region for cloud in clouds() for region in regions(cloud)}
     places = [node.metadata.labels.get(labels.REGION, "") async for node in client.list_all(NODE)]
-    for kind in NODE_CLASS_KINDS.values():
-        places += [subnet.zone async for found in client.list_all(kind) for subnet in found.status.resolved_subnets]
+    with needing_pools():
+        for kind in NODE_CLASS_KINDS.values():
+            places += [subnet.zone async for found in client.list_all(kind) for subnet in found.status.resolved_subnets]
     for place in filter(None, places):
         fitting = [name for name, region in names.items() if place.startswith(region)]
         if fitting:

@@ -21,6 +21,8 @@ from stratos.base.errors import (
 from stratos.kube.codec import decode
 from stratos.kube.transport import Response
 
+_RIGHTS_HINT = "a Role or ClusterRole grants that; stratos install brings those that its parts need"
+
 
 class StatusCause(Struct):
     reason: str = ""
@@ -63,7 +65,7 @@ def error_from_status(status: Status, doing: str, retry_after_seconds: float | N
         case 401:
             return Unauthorized(message, hint="check the token or certificate of the kubeconfig's user")
         case 403:
-            return Forbidden(message, looked_at=causes)
+            return Forbidden(message, looked_at=causes, hint=_RIGHTS_HINT if " cannot " in message else "")
         case 404:
             return NotFound(message)
         case 409 if status.reason == "AlreadyExists":

@@ -17,6 +17,7 @@ from stratos.telemetry.logs import get_logger
 
 _USUAL_SERVICES = "10.100.0.0/16"  # of EKS, where the VPC is elsewhere
 _SERVICE_NETWORK_BITS = 16
+_NAME = re.compile(r"[0-9A-Za-z][-._0-9A-Za-z]{0,99}")
 
 log = get_logger(__name__)
 
@@ -29,6 +30,17 @@ class ClusterWords:
     endpoint: str = ""  # https://…, as machines reach it
     certificate_authority: str = ""  # PEM, in base64
     service_cidr: str = ""
+
+
+def check_cluster_name(name: str, where: str, example: str) -> None:
+    """Raises `Invalid` unless clouds take it as a part of names and tags. ``where`` it is said, and an ``example``."""
+    if not name:
+        raise Invalid(f"{where} is not set", hint=f"{example}: machines in the cloud are told from others by that name")
+    if not _NAME.fullmatch(name):
+        raise Invalid(
+            f"{where}: {name!r} is no name for a cluster",
+            hint=f"letters, digits, dots, dashes and underscores, 100 of them at most: {example}",
+        )
 
 
 async def find_cluster_access(

@@ -29,7 +29,7 @@ from stratos.planning.provisioning.limits import ClusterLimits
 from stratos.telemetry.logs import configure
 from stratos.wiring.clock import SystemClock
 from stratos.wiring.clouds import CloudChoice, open_cloud
-from stratos.wiring.cluster_access import ClusterWords
+from stratos.wiring.cluster_access import ClusterWords, check_cluster_name
 from stratos.wiring.controllers import ControllerSettings
 from stratos.wiring.probes import OFF
 from stratos.wiring.process import ControllerProcess, Election, ProcessOptions, Webhook
@@ -92,9 +92,7 @@ def run_controller(options: RunOptions) -> None:
 
 def process_options(options: RunOptions, access: ClusterAccess) -> ProcessOptions:
     """The options read. Raises `Invalid`, naming the one that makes no sense."""
-    if not options.cluster.name:
-        hint = "name the cluster: its machines are told from others by that name"
-        raise Invalid("--cluster-name is empty", hint=hint)
+    check_cluster_name(options.cluster.name, "--cluster-name", "--cluster-name production")
     return ProcessOptions(
         settings=ControllerSettings(
             cluster_name=options.cluster.name,

@@ -54,7 +54,8 @@ async def uninstall(client: Client, options: UninstallOptions) -> None:
     claims = await _claims(client)
     if claims and (options.delete_crds or not options.force):
         raise _machines_left(claims, crds=options.delete_crds)
-    for line in await _remove(client, options.webhook_config_prefix):
+    deleted = await _remove(client, options.webhook_config_prefix)
+    for line in deleted or ("nothing of an installation is there",):
         print(line)
     if options.delete_crds:
         for custom in CUSTOM_KINDS:

@@ -12,12 +12,14 @@ import yaml
 
 from stratos.base.errors import Invalid
 from stratos.base.manifest_yaml import load_yaml
+from stratos.wiring.cluster_access import check_cluster_name
 from stratos.wiring.installation import Values
 from stratos.wiring.installation.values import leaves
 
 Document = dict[str, Any]
 
-_SECTIONS = frozenset({"", *(leaf.path.rpartition(".")[0] for leaf in leaves())})
+_LEAVES = {leaf.path: leaf for leaf in leaves()}
+_SECTIONS = frozenset({"", *(path.rpartition(".")[0] for path in _LEAVES)})
 
 
 def read_values(files: Sequence[Path], settings: Iterable[str], *, create_namespace: bool) -> Values:
@@ -32,13 +34,17 @@ def read_values(files: Sequence[Path], settings: Iterable[str], *, create_namesp
         values = msgspec.convert(document, Values, strict=False)
     except msgspec.ValidationError as error:
         problem, _, place = str(error).partition(" - at `$.")
-        raise Invalid(f"value {place.rstrip('`') or 'at the top'}: {problem[0].lower()}{problem[1:]}") from error
-    if not values.cluster_name:
-        raise Invalid(
-            "clusterName is not set",
-            hint="--set clusterName=production: machines in the cloud are told from others by that name",
-        )
+        place = place.rstrip("`")
+        raise Invalid(f"value {place or 'at the top'}: {problem[0].lower()}{problem[1:]}", hint=_hint(place)) from error
+    check_cluster_name(values.cluster_name, "clusterName", "--set clusterName=production")
     return values
+
+
+def _hint(place: str) -> str:
+    leaf = _LEAVES.get(place)
+    if leaf is not None and leaf.choices:
+        return f"choose one of {', '.join(leaf.choices)}"
+    return "docs/reference/values.md lists all values with their defaults"
 
 
 def _read(file: Path) -> Document:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from stratos.apis import labels
-from stratos.apis.fields import Count, described
+from stratos.apis.fields import Count, Duration, described
 from stratos.apis.meta import Struct
 from stratos.apis.nodetemplate import Price, Quantity
 
@@ -58,7 +58,7 @@ class NetworkPolicyValues(_Values):
 
 class ServiceMonitorValues(_Values):
     enabled: Annotated[bool, described("For the Prometheus operator.")] = False
-    interval: str = "30s"
+    interval: Duration = "30s"
     labels: Annotated[dict[str, str], described("By which Prometheus selects it.")] = {}
 
 
@@ -168,8 +168,8 @@ class Values(_Values):
         default_factory=lambda: {"limits": {"memory": "1Gi"}, "requests": {"cpu": "100m", "memory": "256Mi"}}
     )
     leader_elect: Annotated[bool, described("Needed with several replicas, and while one replaces another.")] = True
-    sync_period: Annotated[str, described("How often all machines are compared with the cloud.")] = "30s"
-    graceful_shutdown_timeout: Annotated[str, described("For what is under way; a pod has 60 s in all.")] = "30s"
+    sync_period: Annotated[Duration, described("How often all machines are compared with the cloud.")] = "30s"
+    graceful_shutdown_timeout: Annotated[Duration, described("For what is under way; a pod has 60 s in all.")] = "30s"
     metrics_bind_address: str = ":8080"
     health_probe_bind_address: str = ":8081"
     qps: Annotated[float, described("Calls to the cloud a second.", gt=0)] = 50.0
@@ -209,6 +209,7 @@ class Leaf:
     path: str
     default: Any
     description: str
+    choices: tuple[str, ...] = ()  # what it may be, where that is a matter of few words
 
 
 def leaves(section: _Values | None = None, prefix: str = "") -> Iterator[Leaf]:
@@ -220,6 +221,9 @@ def leaves(section: _Values | None = None, prefix: str = "") -> Iterator[Leaf]:
         if isinstance(value, _Values):
             yield from leaves(value, f"{path}.")
         else:
-            metas = [each for each in get_args(hints[field.name]) if isinstance(each, msgspec.Meta)]
+            hint = hints[field.name]
+            metas = [each for each in get_args(hint) if isinstance(each, msgspec.Meta)]
+            kind = get_args(hint)[0] if metas else hint
             default = list(value) if isinstance(value, tuple) else value
-            yield Leaf(path, default, metas[0].description or "" if metas else "")
+            description = metas[-1].description or "" if metas else ""
+            yield Leaf(path, default, description, get_args(kind) if get_origin(kind) is Literal else ())
