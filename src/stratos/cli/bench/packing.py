@@ -36,6 +36,7 @@ ALL = (
     ("preferences", 5_000, "fast"),
     ("existing", 100_000, "fast"),
     ("field", 5_000, "best"),
+    ("distinct", 1_000, "best"),
     ("smooth", 2_000, "fast"),
     ("smooth", 2_000, "best"),
     ("memory-heavy", 2_000, "fast"),
