@@ -3,58 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from controllers.pool_stories import Story, tell
 from controllers.template_stories import add_deployment, pods, wait_running
 from rows.scraping import scrape
+from rows.spot_world import POOL, TYPES, a_replaced_machine, add_spot_pool, claim_of, spot_machines
 from rows.template_world import is_running
 from stratos.apis import labels
-from stratos.apis.awsnodeclass import AWS_NODE_CLASS
 from stratos.apis.deployment import DEPLOYMENT
 from stratos.apis.node import NODE
-from stratos.apis.nodeclaim import NodeClaim
 from stratos.base.errors import NotFound
-from stratos.providers.contract import CapacityType, Machine, MachineState
-
-TYPES = ["m5.large", "m5a.large", "m5n.large"]
-POOL = {"stratos.sh/pool": "ci"}
-
-
-async def add_spot_pool(story: Story, *, standby: int = 1, size: int = 6, max_price: str = "", **spec: Any) -> None:
-    """As in the use case: standby machines on demand, running ones replaced by spot after two minutes."""
-    found = {"tags": {"stratos.sh/discovery": "my-cluster"}}
-    node_class = {
-        "instanceType": "m5.large",
-        "subnetSelector": found,
-        "securityGroupSelector": found,
-        "role": "node-role",
-        "spotConfig": {"instanceTypes": TYPES, "maxPrice": max_price},
-    }
-    await story.client.create(AWS_NODE_CLASS, {"metadata": {"name": "spot"}, "spec": node_class})
-    body = {"template": {"nodeClassRef": {"kind": "AWSNodeClass", "name": "spot"}, "labels": POOL}, **spec}
-    body.setdefault("spotReplacement", {"enabled": True, "replacementDelay": "2m"})
-    await story.add_filled_pool(standby=standby, size=size, **body)
-
-
-def spot_machines(story: Story) -> list[Machine]:
-    return [machine for machine in story.machines() if machine.capacity_type is CapacityType.SPOT]
-
-
-async def claim_of(story: Story, machine: Machine) -> NodeClaim:
-    return next(claim for claim in await story.claims() if claim.status.instance_id == machine.id)
-
-
-async def a_replaced_machine(story: Story) -> Machine:
-    """The spot machine, once two pods run there and the on-demand machine before it stands by."""
-    await add_spot_pool(story)
-    await add_deployment(story, "web", 2, selector=POOL)
-    await wait_running(story, 2)
-    await story.wait_told("SpotReplacementComplete")
-    (spot,) = spot_machines(story)
-    return spot
+from stratos.providers.contract import MachineState
 
 
 def test_a32_a_running_machine_is_replaced_by_a_spot_machine_and_stands_by_again() -> None:
@@ -84,6 +45,22 @@ def test_a32_a_running_machine_is_replaced_by_a_spot_machine_and_stands_by_again
         pool = await story.pool()
         assert (pool.status.spot, pool.status.running) == (1, 1)
         assert pool.status.spot_savings_usd_per_hour == round(woken.price_usd_per_hour - spot.price_usd_per_hour, 6)
+
+    tell(plot)
+
+
+def test_a32_the_spot_machine_is_of_whichever_listed_type_can_be_had() -> None:
+    """One type alone is often out of stock, or soon taken back."""
+
+    async def plot(story: Story) -> None:
+        await add_spot_pool(story)
+        await add_deployment(story, "web", 2, selector=POOL)
+        await wait_running(story, 2)
+        story.cloud.stock.sell_out(TYPES[0])
+
+        await story.wait_told("SpotReplacementComplete")
+
+        assert [machine.instance_type for machine in spot_machines(story)] == [TYPES[1]]
 
     tell(plot)
 

@@ -9,8 +9,8 @@ import pytest
 
 from controllers.pool_stories import Story, tell
 from controllers.template_stories import add_deployment, add_template, pods, wait_running
+from rows.spot_world import POOL, a_replaced_machine, claim_of, spot_machines
 from rows.template_world import is_running, running
-from rows.test_a32_spot_replacement import POOL, a_replaced_machine, claim_of, spot_machines
 from stratos.apis import labels
 from stratos.apis.node import NODE, Node
 from stratos.apis.nodeclaim import NODE_CLAIM, InterruptionKind, NodeClaim, NodeState
