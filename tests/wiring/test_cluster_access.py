@@ -13,8 +13,8 @@ from stratos.providers.aws.cluster_access import ClusterAccess
 from stratos.wiring.cluster_access import ClusterWords, find_cluster_access
 from wiring.bare_cluster import bare_cluster
 
-IN_CLUSTER = {"KUBERNETES_SERVICE_HOST": "10.100.0.1"}
-POD_ACCESS = KubernetesAccess("https://10.100.0.1:443", ca=b"pods' authority")
+IN_CLUSTER = {"KUBERNETES_SERVICE_HOST": "172.20.0.1"}
+POD_ACCESS = KubernetesAccess("https://172.20.0.1:443", ca=b"pods' authority")
 TOLD = ClusterAccess("production", "https://ABC.eks.amazonaws.com", "Y2E=", "172.20.0.0/16", "1.33")
 
 
@@ -55,6 +55,13 @@ def test_what_the_operator_says_counts_more(tmp_path: Path) -> None:
         "b3Vy",
         "10.0.0.0/16",
     )
+
+
+def test_a_pod_knows_the_network_of_services_from_its_own_environment(tmp_path: Path) -> None:
+    """Its account need not be allowed to read services for that."""
+    access = found(tmp_path, ClusterWords("x", "https://private"), POD_ACCESS, eks=False, inside=True)
+
+    assert (access.service_cidr, access.dns_address) == ("172.20.0.0/16", "172.20.0.10")
 
 
 def test_from_outside_the_kubeconfig_knows_the_address(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ async def find_cluster_access(
 
     Raises `Invalid` when the API server's address is known only as pods reach it.
     """
-    in_cluster = environ.get("KUBERNETES_SERVICE_HOST", "") in access.server and "KUBERNETES_SERVICE_HOST" in environ
+    service_host = environ.get("KUBERNETES_SERVICE_HOST", "")
+    in_cluster = bool(service_host) and service_host in access.server
     if in_cluster and not words.endpoint:
         try:
             told = await ask_cloud()
@@ -71,7 +72,7 @@ async def find_cluster_access(
         )
     endpoint = words.endpoint or access.server
     authority = words.certificate_authority or base64.b64encode(access.ca or b"").decode()
-    cidr = words.service_cidr or await _service_cidr(client)
+    cidr = words.service_cidr or await _service_cidr(client, service_host if in_cluster else "")
     try:
         ipaddress.ip_network(cidr)
     except ValueError as error:
@@ -79,15 +80,15 @@ async def find_cluster_access(
     return ClusterAccess(words.name, endpoint, authority, cidr, await _kubernetes_version(client))
 
 
-async def _service_cidr(client: Client) -> str:
+async def _service_cidr(client: Client, known_service: str) -> str:
     """The API server is the first service of its network, which is hardly ever smaller than the one guessed here."""
     try:
-        service = await client.get(SERVICE, "default/kubernetes")
-        first = ipaddress.ip_address(service.spec.cluster_ip)
-        return str(ipaddress.ip_network(f"{first}/{_SERVICE_NETWORK_BITS}", strict=False))
+        address = known_service or (await client.get(SERVICE, "default/kubernetes")).spec.cluster_ip
+        first = ipaddress.ip_address(address)
     except (StratosError, ValueError) as error:
         log.warning("the network of services is not known", assumed=_USUAL_SERVICES, reason=str(error))
         return _USUAL_SERVICES
+    return str(ipaddress.ip_network(f"{first}/{_SERVICE_NETWORK_BITS}", strict=False))
 
 
 async def _kubernetes_version(client: Client) -> str:
