@@ -97,7 +97,7 @@ def up(
 
 @app.command()
 def demo(
-    scenario: Annotated[str, typer.Argument(help="ci, llm or scale-to-zero.")] = "ci",
+    scenario: Annotated[str, typer.Argument(help="ci, llm, scale-to-zero or spot.")] = "ci",
     json_output: Json = False,
     seed: Annotated[int, typer.Option(help="Of all chance in it.")] = 1,
 ) -> None:
