@@ -5,8 +5,8 @@
 Prints JSON. Four processes share the machine's cores: a cluster as `stratos up` runs it, the doorman as it is run by
 `stratos doorman`, all backends, and the clients. In place of machines and kubelets the benchmark itself writes the
 endpoint of each Service, a quarter of a minute after its replica was asked for; pods listen on ports of the backends'
-process. Each held request carries a number: clients count answers, backends count what they were asked. The warm path is
-measured at a fixed rate, from the moment a request was due, however late it was sent: once straight to a backend and
+process. Each held request carries a number: clients count answers, backends count what they were asked. The warm path
+is measured at a fixed rate, from the moment a request was due, however late it was sent: once straight to a backend and
 once through the doorman.
 """
 
@@ -97,7 +97,6 @@ def run_backends(routes: int, pipe: Connection) -> None:
 
 def run_doorman(kubeconfig: Path, ports: Sequence[int], pipe: Connection) -> None:
     """Sends its port, and its largest memory when told to stop."""
-    _allow_many_files()
 
     def resolve(backend: Backend) -> tuple[str, int]:
         route = int(backend.pod.partition("/web-")[2].partition("-")[0])

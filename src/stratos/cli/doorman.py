@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import sys
 from pathlib import Path
 
@@ -36,14 +35,7 @@ def run_doorman(
     )
     options.check()
     configure(sys.stderr, clock=SystemClock(), json_lines=json_logs)
-    allow_many_connections()
     asyncio.run(_doorman(kubeconfig, options))
-
-
-def allow_many_connections() -> None:
-    """As many files as this process may have: each request takes two connections, and the usual limit is a thousand."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _doorman(kubeconfig: Path | None, options: DoormanOptions) -> None:

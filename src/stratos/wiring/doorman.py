@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from stratos.kube.controller import Manager
 from stratos.wiring.clock import SystemClock
 from stratos.wiring.probes import OFF, parse_address, serving_metrics_and_probes
 from stratos.wiring.tracing import tracing
+
+_FILES_OF_OUR_OWN = 500  # watches, most of all: one for each workload that is being woken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,14 @@ async def running_doorman(
         following = asyncio.create_task(manager.run(), name=doorman.name)
         try:
             async with (
-                serving(doorman, host=host, port=port, resolve=resolve, grace_seconds=options.grace_seconds) as bound,
+                serving(
+                    doorman,
+                    host=host,
+                    port=port,
+                    resolve=resolve,
+                    grace_seconds=options.grace_seconds,
+                    connections_max=_connections_max(),
+                ) as bound,
                 serving_metrics_and_probes(
                     options.metrics_bind_address, registry, lambda: "" if doorman.ready else "routes are not known yet"
                 ) as metrics_port,
@@ -72,3 +82,13 @@ async def running_doorman(
         finally:
             following.cancel()
             await asyncio.wait({following})
+
+
+def _connections_max() -> int:
+    """To backends, so that as many clients and some calls to the API find room beside them.
+
+    Each request takes two connections, and the usual limit of a process is a thousand: it is raised as far as it may.
+    """
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    return max(_FILES_OF_OUR_OWN, (files - _FILES_OF_OUR_OWN) // 2)

@@ -28,14 +28,21 @@ def own_address(backend: Backend) -> tuple[str, int]:
 
 @asynccontextmanager
 async def serving(
-    doorman: Doorman, *, host: str | None, port: int, resolve: Resolve = own_address, grace_seconds: float = 10.0
+    doorman: Doorman,
+    *,
+    host: str | None,
+    port: int,
+    resolve: Resolve = own_address,
+    grace_seconds: float = 10.0,
+    connections_max: int = 0,
 ) -> AsyncGenerator[int]:
     """Let requests through for the length of the block, which is given the port: a free one when ``port`` is 0.
 
-    At the end no new ones are taken, and those under way have ``grace_seconds`` to finish.
+    At the end no new ones are taken, and those under way have ``grace_seconds`` to finish. ``connections_max`` is for
+    those to backends; 0: as many as there are requests.
     """
     loop = asyncio.get_running_loop()
-    upstream = Upstream(resolve)
+    upstream = Upstream(resolve, connections_max)
     http1 = web.Server(
         Http1Handler(doorman, upstream),
         handler_cancellation=True,  # who has gone away waits no longer

@@ -33,10 +33,11 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
 
 
 class Upstream:
-    def __init__(self, resolve: Resolve) -> None:
+    def __init__(self, resolve: Resolve, connections_max: int = 0) -> None:
+        """Beyond ``connections_max``, if it is not 0, requests wait for a connection to be free."""
         self._resolve = resolve
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_REST_SECONDS, use_dns_cache=False),
+            connector=aiohttp.TCPConnector(limit=connections_max, keepalive_timeout=_REST_SECONDS, use_dns_cache=False),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_AUTOMATIC,
