@@ -251,6 +251,18 @@ def test_bad_annotations_and_hosts_that_are_taken_are_told_of_on_the_service() -
     tell(plot)
 
 
+def test_a_host_that_is_taken_is_told_of_before_anybody_asks_for_it() -> None:
+    """Who has just written the annotation looks now, and not when the first customer comes."""
+
+    async def plot(world: World) -> None:
+        async with world.doorman():
+            await world.add_service("first", host="shop.test")
+            await world.add_service("second", host="shop.test")
+            await world.wait_told("DoormanHostTaken", "shop.test is answered for default/first, the older")
+
+    tell(plot)
+
+
 def test_a_route_that_goes_away_takes_its_waiting_requests_with_it() -> None:
     """They would wait for something that nobody will wake any more."""
 

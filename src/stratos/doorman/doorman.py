@@ -91,9 +91,7 @@ class Doorman:
 
     def gate(self, authority: str) -> Gate | None:
         """The gate of a ``Host`` header or an ``:authority``."""
-        if self._table is None:
-            self._table = self._make_table()
-        route = self._table.find(authority)
+        route = self._routes().find(authority)
         return None if route is None else self._gates.get(route.service)
 
     async def run(self) -> None:
@@ -148,8 +146,13 @@ class Doorman:
             why=self._why_closed,
         )
 
-    def _make_table(self) -> RouteTable:
-        table = RouteTable(gate.route for gate in self._gates.values())
+    def _routes(self) -> RouteTable:
+        if self._table is None:
+            self._table = RouteTable(gate.route for gate in self._gates.values())
+            self._tell_of_conflicts(self._table)
+        return self._table
+
+    def _tell_of_conflicts(self, table: RouteTable) -> None:
         for conflict in table.conflicts:
             service = self._services.get(conflict.loser)
             if service is not None:
@@ -159,7 +162,6 @@ class Doorman:
                     "DoormanHostTaken",
                     f"{conflict.host} is answered for {conflict.winner}, the older",
                 )
-        return table
 
     def _slice_changed(self, event: CacheEvent[EndpointSlice]) -> None:
         for service in _service_of(event.object):
@@ -201,6 +203,7 @@ class Doorman:
     # What is done about it
 
     async def _reconcile(self, key: str) -> Requeue | None:
+        self._routes()  # whoever wrote a route that is another's is told before somebody asks for it
         target = Target(*key.split("/"))
         gates = tuple(self._of_target.get(target, {}).values())
         if not gates:
