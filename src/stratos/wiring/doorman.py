@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import resource
 from collections.abc import AsyncIterator
@@ -64,6 +65,7 @@ async def running_doorman(
             tracer_provider=traces,
         )
         following = asyncio.create_task(manager.run(), name=doorman.name)
+        settling = asyncio.create_task(_settle(manager), name="settle")
         try:
             async with (
                 serving(
@@ -80,8 +82,16 @@ async def running_doorman(
             ):
                 yield RunningDoorman(bound, metrics_port, following)
         finally:
+            settling.cancel()
             following.cancel()
-            await asyncio.wait({following})
+            await asyncio.wait({settling, following})
+
+
+async def _settle(manager: Manager) -> None:
+    """What is there once all routes are known, stays: to look through it for garbage would only delay requests."""
+    await manager.wait_synced()
+    gc.collect()
+    gc.freeze()
 
 
 def _connections_max() -> int:
