@@ -134,6 +134,7 @@ def test_a_class_that_nobody_could_look_up_yet_says_so() -> None:
         message = await wait_told(story, "ResolutionFailed")
 
         assert "no answer" in message and "check the region" in message
+        assert message.startswith("AMIReady, SubnetsReady, SecurityGroupsReady, InstanceProfileReady: ")
 
     tell(plot)
 

@@ -200,8 +200,11 @@ class _NodeClasses:
         wrong = [each for each in status.conditions if each.status == "False" and each.type != _IN_USE]
         news = [each for each in wrong if _said(each) != _said(before.get(each.type))]
         invalid = [each for each in news if each.type == "Valid"]  # then nothing was looked up, and that says it all
+        alike: dict[tuple[str, str], list[str]] = {}
         for condition in invalid or news:
-            self._recorder.warning(api, node_class, condition.reason, f"{condition.type}: {condition.message}")
+            alike.setdefault((condition.reason, condition.message), []).append(condition.type)
+        for (reason, message), types in alike.items():
+            self._recorder.warning(api, node_class, reason, f"{', '.join(types)}: {message}")
         if not wrong and any(each.status == "False" for each in before.values() if each.type != _IN_USE):
             self._recorder.normal(api, node_class, "Resolved", "all of the class was found")
 

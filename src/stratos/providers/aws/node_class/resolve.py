@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from stratos.apis.awsnodeclass import AWSNodeClass, KubeletSettings, MetadataOptions
@@ -49,34 +49,43 @@ async def resolve_node_class(
     conflict = "" if arch else architecture_conflict(node_class, catalog)
     own = catalog.instance_type(spec.instance_type).gpu if spec.instance_type and not arch else None
     wanted = (arch or ARCHITECTURES[spec.architecture], own.manufacturer if own else gpu)
-    failures: list[PartFailure] = []
+    misses = _Misses()
     image, subnets, groups, profile = await asyncio.gather(
-        _part(NodeClassPart.IMAGE, failures, find_image(clients, spec, *wanted, cluster, conflict), ""),
-        _part(NodeClassPart.SUBNETS, failures, find_subnets(clients, spec), ()),
-        _part(NodeClassPart.SECURITY_GROUPS, failures, find_security_groups(clients, spec), ()),
-        _part(NodeClassPart.INSTANCE_PROFILE, failures, keep_profile(clients, node_class, cluster.name), ""),
+        _part(NodeClassPart.IMAGE, misses, find_image(clients, spec, *wanted, cluster, conflict), ""),
+        _part(NodeClassPart.SUBNETS, misses, find_subnets(clients, spec), ()),
+        _part(NodeClassPart.SECURITY_GROUPS, misses, find_security_groups(clients, spec), ()),
+        _part(NodeClassPart.INSTANCE_PROFILE, misses, keep_profile(clients, node_class, cluster.name), ""),
     )
     order = list(NodeClassPart)
+    for part in order:
+        if part in misses.unanswered:
+            raise misses.unanswered[part]  # always the first, lest the class says something else at each look
     return replace(
         written,
         image=image,
         subnets=subnets,
         security_groups=groups,
         instance_profile=profile,
-        failures=tuple(sorted(failures, key=lambda failure: order.index(failure.part))),
+        failures=tuple(sorted(misses.failures, key=lambda failure: order.index(failure.part))),
         settings=settings.to_settings(),
     )
 
 
-async def _part(part: NodeClassPart, failures: list[PartFailure], lookup: Coroutine[Any, Any, T], nothing: T) -> T:
+@dataclass(frozen=True, slots=True)
+class _Misses:
+    failures: list[PartFailure] = field(default_factory=list)
+    unanswered: dict[NodeClassPart, StratosError] = field(default_factory=dict)
+
+
+async def _part(part: NodeClassPart, misses: _Misses, lookup: Coroutine[Any, Any, T], nothing: T) -> T:
     try:
         return await lookup
     except NotMatched as error:
-        failures.append(PartFailure(part, error.reason, error.in_a_line()))
-    except (Throttled, Unauthorized, Unavailable):
-        raise  # that says nothing of the class: whoever called asks again
+        misses.failures.append(PartFailure(part, error.reason, error.in_a_line()))
+    except (Throttled, Unauthorized, Unavailable) as error:
+        misses.unanswered[part] = error  # that says nothing of the class: whoever called asks again
     except StratosError as error:
-        failures.append(PartFailure(part, FailureReason.RESOLUTION_FAILED, error.in_a_line()))
+        misses.failures.append(PartFailure(part, FailureReason.RESOLUTION_FAILED, error.in_a_line()))
     return nothing
 
 
