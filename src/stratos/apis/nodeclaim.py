@@ -196,6 +196,11 @@ class NodeClaim(KubeObject, kw_only=True):
         return Wanted.GONE if over else self.spec.wanted
 
     @property
+    def parks(self) -> bool:
+        """Whether its machine can stand by: one of a template, or on spot, serves or goes."""
+        return not self.spec.template and not self.is_spot
+
+    @property
     def is_spot(self) -> bool:
         return self.spec.capacity_type == "spot"
 

@@ -595,3 +595,28 @@ def test_a_crash_between_any_two_steps_of_a_wake_loses_and_doubles_nothing() -> 
 def test_terminating_is_asked_for_again_until_it_shows() -> None:
     """The answer may have been lost."""
     assert isinstance(of(plan(leaving(Wanted.GONE), seen=MachineState.STOPPED, node=a_node()), Terminate), Terminate)
+
+
+def a_spot_claim(**more: Any) -> NodeClaim:
+    claim = a_claim(wanted=Wanted.RUNNING, **more)
+    return msgspec.structs.replace(claim, spec=msgspec.structs.replace(claim.spec, capacity_type="spot"))
+
+
+def test_a32_a_spot_machine_that_was_first_seen_prepared_goes_into_service() -> None:
+    """Its node still bears the taint that it registers with, and looks parked: but spot cannot be stopped."""
+    as_it_registers = a_node(taints=[Taint(labels.STANDBY_TAINT, "NoExecute")])
+
+    made = plan(a_spot_claim(state=W), seen=MachineState.RUNNING, node=as_it_registers)
+
+    assert "Stop" not in kinds(made)
+    assert of(made, Record).status.state is R
+    assert labels.STANDBY_TAINT not in taints(made)
+
+
+@pytest.mark.parametrize("seen", [MachineState.RUNNING, MachineState.STOPPED])
+def test_a32_a_spot_machine_that_is_wanted_again_after_it_was_closed_is_ended(seen: MachineState) -> None:
+    """Parked, it could never be woken; whoever wants it gets another."""
+    made = plan(a_spot_claim(state=T), seen=seen, node=a_node(standby=True))
+
+    assert "Stop" not in kinds(made)
+    assert "Terminate" in kinds(made)

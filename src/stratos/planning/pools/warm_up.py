@@ -25,7 +25,7 @@ def prepare(draft: Draft) -> MachinePlan:
     deadline = started + timedelta(seconds=timeout)
     if draft.is_gone:
         return _fail_warm_up(draft, "terminated", "WarmupFailed", "the cloud ended its machine")
-    if draft.claim.spec.template and draft.seen in ASLEEP:  # nothing of a template stands by
+    if not draft.claim.parks and draft.seen in ASLEEP:
         return _fail_warm_up(draft, "stopped_outside", "WarmupFailed", "somebody else stopped its machine")
     if draft.look.node is None:
         if draft.seen is MachineState.STOPPED:
@@ -102,7 +102,7 @@ def _complete_warm_up(draft: Draft, mode: str, message: str) -> MachinePlan:
 
 def _leave_warm_up(draft: Draft) -> MachinePlan:
     """Prepared: stop it, unless pods wait for it already."""
-    if draft.claim.spec.template or (draft.claim.wish is Wanted.RUNNING and _is_still_open(draft)):
+    if not draft.claim.parks or (draft.claim.wish is Wanted.RUNNING and _is_still_open(draft)):
         draft.do(Tell("WarmupCompleted", f"{draft.name} is prepared and goes into service at once"))
         draft.move(
             NodeState.STANDBY,
