@@ -6,6 +6,8 @@ import asyncio
 import sys
 from datetime import timedelta
 
+import pytest
+
 from controllers.pool_stories import Story, tell
 from controllers.ready_guard import guarding
 from controllers.template_stories import add_template, pods, wait_running
@@ -18,6 +20,7 @@ from stratos.planning.pools.drain import workload_pods
 GUARDED = ("plain", "large", "even", "fat")  # by a budget that lets a tenth of them be missing
 
 
+@pytest.mark.timeout(300)  # half a minute of work, which a busy machine makes minutes of
 def test_four_hundred_of_a_thousand_pods_move_to_few_machines_and_are_never_missed() -> None:
     """No ready count and no budget is broken at any moment, no machine is left empty, and the bill shrinks."""
 

@@ -11,6 +11,7 @@ from controllers.template_stories import add_template, pod_events, pods, templat
 from controllers.thousand_pods import add_thousand_pods
 
 
+@pytest.mark.timeout(300)  # half a minute of work, which a busy machine makes minutes of
 def test_a_thousand_pods_run_on_exactly_the_machines_that_were_planned_for_them() -> None:
     """What is planned is bought, what is bought is used, and nothing has to be bought again."""
 

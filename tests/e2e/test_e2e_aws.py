@@ -75,6 +75,7 @@ async def parked(world: AwsWorld) -> bool:
     return bool(machines) and all(each.state is MachineState.STOPPED and not each.spot for each in machines)
 
 
+@pytest.mark.timeout(300)
 def test_a_pool_lives_its_whole_life_on_aws_and_leaves_nothing(tmp_path: Path, moto_url: str) -> None:
     """Every part was tested alone. Here they have only what users have: manifests, a command and a cloud."""
 
