@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from e2e.aws_world import ON_TEMPLATE, POOL, TEMPLATE, AwsWorld, aws_world
 from stratos.apis.deployment import DEPLOYMENT
 from stratos.apis.nodepool import NODE_POOL
