@@ -6,7 +6,7 @@ from typing import Any
 
 from stratos.apis import labels
 from stratos.wiring.installation import rights as rbac
-from stratos.wiring.installation.pods import container, metadata, pod_security, probes, selector
+from stratos.wiring.installation.pods import container, given, metadata, placement, pod_security, probes, selector
 from stratos.wiring.installation.values import Values
 
 AGENT = "agent"
@@ -23,6 +23,7 @@ def agent(values: Values) -> list[Obj]:
     ours = [{"matchExpressions": [{"key": key, "operator": "Exists"}]} for key in (labels.POOL, labels.TEMPLATE)]
     spec = {
         "serviceAccountName": name,
+        **given("imagePullSecrets", values.image_pull_secrets),
         "hostNetwork": True,  # many machines answer questions about themselves to the host alone
         "dnsPolicy": "ClusterFirstWithHostNet",
         "priorityClassName": "system-node-critical",
@@ -52,8 +53,10 @@ def doorman(values: Values) -> list[Obj]:
     args = ["doorman", "--listen=:8000", "--metrics-bind-address=:8080"]
     spec = {
         "serviceAccountName": name,
+        **given("imagePullSecrets", values.image_pull_secrets),
         "securityContext": pod_security(),
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
+        **placement(values),
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,

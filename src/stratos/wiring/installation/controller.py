@@ -10,7 +10,16 @@ import yaml
 from stratos.apis.namespace import SYSTEM_NAMESPACE
 from stratos.controllers.webhook.registration import SERVICE, webhook_configurations
 from stratos.wiring.installation import rights as rbac
-from stratos.wiring.installation.pods import container, given, metadata, pod_security, port_of, probes, selector
+from stratos.wiring.installation.pods import (
+    container,
+    given,
+    metadata,
+    placement,
+    pod_security,
+    port_of,
+    probes,
+    selector,
+)
 from stratos.wiring.installation.values import Values
 
 COMPONENT = "controller"
@@ -111,10 +120,7 @@ def deployment(values: Values) -> Obj:
         **given("imagePullSecrets", values.image_pull_secrets),
         "securityContext": pod_security(),
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        **given("priorityClassName", values.priority_class_name),
-        **given("nodeSelector", values.node_selector),
-        **given("tolerations", values.tolerations),
-        **given("affinity", values.affinity),
+        **placement(values),
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,

@@ -39,6 +39,16 @@ def pod_security() -> dict[str, Any]:
     }
 
 
+def placement(values: Values) -> dict[str, Any]:
+    """Where pods of ours run, unless somebody says otherwise: on machines that they do not themselves keep awake."""
+    return {
+        **given("priorityClassName", values.priority_class_name),
+        **given("nodeSelector", values.node_selector),
+        **given("tolerations", values.tolerations),
+        **given("affinity", values.affinity),
+    }
+
+
 def container(values: Values, name: str, args: list[str], resources: object, **more: Any) -> dict[str, Any]:
     return {
         "name": name,

@@ -187,9 +187,9 @@ class Values(_Values):
     namespace: NamespaceValues = NamespaceValues()
     node_selector: dict[str, str] = {}
     tolerations: tuple[dict[str, Any], ...] = ()
-    affinity: Annotated[dict[str, Any], described("By default not on machines that Stratos may end.")] = msgspec.field(
-        default_factory=_not_on_our_own_machines
-    )
+    affinity: Annotated[
+        dict[str, Any], described("Of controllers and doorman. By default not on machines that Stratos may end.")
+    ] = msgspec.field(default_factory=_not_on_our_own_machines)
     priority_class_name: str = "system-cluster-critical"
     webhook: WebhookValues = WebhookValues()
     pod_disruption_budget: PodDisruptionBudgetValues = PodDisruptionBudgetValues()
