@@ -17,6 +17,7 @@ from typing import TypeVar
 import pytest
 
 from controllers.pool_stories import Story, tell
+from stratos.apis.nodeclaim import NodeState
 from stratos.apis.nodepool import NODE_POOL
 from stratos.base.errors import NotFound
 from stratos.providers.simulated.cloud import CallMoment
@@ -27,6 +28,7 @@ from stratos.testing.virtual_time import VirtualClock
 T = TypeVar("T")
 
 POOL_SIZE = 2
+AWAY_SECONDS = 15  # longer than what was done just before may explain what is seen
 
 CLAIM = "/apis/stratos.sh/v1alpha1/nodeclaims"
 NEW_CLAIM = f"POST {CLAIM}"
@@ -34,6 +36,7 @@ WISH = f"PATCH {CLAIM}/[^/]+"  # what the pool wants of a machine, and its final
 LEDGER = f"PATCH {CLAIM}/[^/]+/status"
 END_OF_CLAIM = f"DELETE {CLAIM}/.+"
 NODE = "PATCH /api/v1/nodes/.+"
+PROMISE = "PATCH /api/v1/namespaces/default/pods/.+/status"
 END_OF_NODE = "DELETE /api/v1/nodes/.+"
 EVICTION = "POST /api/v1/.+/eviction"
 END_OF_POOL = "PATCH /apis/stratos.sh/v1alpha1/nodepools/ci"
@@ -41,7 +44,7 @@ END_OF_POOL = "PATCH /apis/stratos.sh/v1alpha1/nodepools/ci"
 # The story's scenes, and the calls in each at which the controllers die.
 POINTS = {
     "fill": (NEW_CLAIM, LEDGER, "launch .+", NODE, "stop .+", "tag .+"),
-    "wake": (WISH, "start .+", LEDGER, NODE),
+    "wake": (WISH, "start .+", LEDGER, PROMISE, NODE),
     "park": (WISH, NODE, LEDGER, "stop .+"),
     "recycle": (WISH, NODE, EVICTION, "terminate .+", END_OF_NODE, END_OF_CLAIM),
     "delete": (WISH, "terminate .+", END_OF_POOL),
@@ -116,6 +119,13 @@ class Plot:
         return False
 
 
+async def come_back(story: Story, doors: DeadlyDoors) -> None:
+    await doors.death.wait()
+    await asyncio.sleep(AWAY_SECONDS)
+    await story.cluster.stratos.stop()
+    await story.cluster.stratos.start()
+
+
 @pytest.mark.parametrize(
     ("scene", "deadly", "moment"),
     [(scene, *point) for scene, calls in POINTS.items() for point in product(calls, DeathMoment)],
@@ -126,14 +136,8 @@ def test_a45_controllers_that_die_at_any_call_leave_no_machine_behind_and_double
     """A lost machine is paid for by nobody who uses it; a doubled one is paid for twice."""
     doors = DeadlyDoors()
 
-    async def come_back(story: Story) -> None:
-        await doors.death.wait()
-        await asyncio.sleep(3)
-        await story.cluster.stratos.stop()
-        await story.cluster.stratos.start()
-
     async def plot(story: Story) -> None:
-        coming_back = asyncio.create_task(come_back(story))
+        coming_back = asyncio.create_task(come_back(story, doors))
         played = Plot(story)
         for name, play in played.scenes.items():
             if name == scene:
@@ -155,5 +159,28 @@ def test_a45_controllers_that_die_at_any_call_leave_no_machine_behind_and_double
         assert story.machines() == []
         assert await story.claims() == []
         assert await story.nodes() == []
+
+    tell(plot, doors={"in_front_of_api": doors.in_front_of_api, "in_front_of_cloud": doors.in_front_of_cloud})
+
+
+@pytest.mark.parametrize("moment", DeathMoment)
+@pytest.mark.parametrize("deadly", [LEDGER, PROMISE, NODE])
+def test_a45_a_machine_that_was_about_to_be_opened_is_opened_and_no_other_woken(
+    deadly: str, moment: DeathMoment
+) -> None:
+    """Once the ledger says that a node is ready, a pod that still waits is taken for one that needs another machine."""
+    doors = DeadlyDoors()
+
+    async def plot(story: Story) -> None:
+        await story.add_filled_pool(size=POOL_SIZE, standby=POOL_SIZE)
+        coming_back = asyncio.create_task(come_back(story, doors))
+        await story.add_pod()
+        await story.wait_state(NodeState.RUNNING)
+        doors.arm(deadly, moment)
+        await story.wait_pod("Running", within=120)
+
+        await coming_back
+        await asyncio.sleep(30)
+        assert story.cloud.starts_by_token.total() == 1
 
     tell(plot, doors={"in_front_of_api": doors.in_front_of_api, "in_front_of_cloud": doors.in_front_of_cloud})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -101,11 +103,13 @@ class Draft:
         if decision is not None and decision.pods and self.look.node is not None:
             self.do(Nominate(decision.pods))
 
-    def close_first(self, role: Role) -> None:
-        """Shape the node before the move that was just noted is written: whoever reads it finds the node closed."""
-        moved = self.steps.pop()
-        self.shape(role)
-        self.steps.append(moved)
+    @contextmanager
+    def before_it_is_recorded(self) -> Iterator[None]:
+        """What is done in the block comes before what was just noted is written: whoever reads it finds that done."""
+        noted = self.steps.pop() if self.steps and isinstance(self.steps[-1], Record) else None
+        yield
+        if noted is not None:
+            self.steps.append(noted)
 
     def tag_state(self, state: str, **more: str) -> None:
         self.do(Tag({labels.TAG_STATE: state, **more}))

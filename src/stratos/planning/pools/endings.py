@@ -31,7 +31,8 @@ def stop(draft: Draft, *, force: bool = False) -> MachinePlan:
 def now_standby(draft: Draft) -> MachinePlan:
     draft.move(NodeState.STANDBY, stopped_at=draft.now)
     draft.condition(ClaimCondition.READY, False, "Stopped", "its machine is stopped")
-    draft.close_first(Role.PARKED)
+    with draft.before_it_is_recorded():
+        draft.shape(Role.PARKED)
     draft.tag_state(NodeState.STANDBY)
     return draft.plan(look_again_seconds=0.0, follow=False)
 

@@ -154,8 +154,7 @@ def _serve(draft: Draft) -> MachinePlan:
         return lost(draft)
     if draft.seen is MachineState.STOPPED and draft.seen_since(draft.status.last_started_at):
         draft.do(Tell("NodeStopped", f"{draft.name} was stopped by somebody else", warning=True))
-        if draft.claim.spec.template:
-            # Nothing of a template stands by: its pods get another machine.
+        if not draft.claim.parks:  # its pods get another machine
             draft.condition(ClaimCondition.ENDED, True, "StoppedOutside", "somebody else stopped its machine")
             return draft.plan(look_again_seconds=0.0)
         draft.condition(ClaimCondition.WOKEN, False, "StoppedOutside", "somebody else stopped its machine")
@@ -177,11 +176,13 @@ def _serve(draft: Draft) -> MachinePlan:
         draft.condition(ClaimCondition.READY, True, "NodeReady", "its node takes pods")
     else:
         draft.condition(ClaimCondition.READY, False, "NodeNotReady", "its node does not take pods")
-    if waiting and lifted:
-        draft.nominate()
     notice = draft.claim.spec.interruption
     closing = notice is not None and notice.answered_at is not None and presses(draft.claim, draft.now)
-    draft.shape(Role.LEAVING if closing else Role.SERVING, lifted=lifted)
+    # A pod that still waits when the ledger has said for a while that this node takes pods, gets another machine.
+    with draft.before_it_is_recorded():
+        if waiting and lifted:
+            draft.nominate()
+        draft.shape(Role.LEAVING if closing else Role.SERVING, lifted=lifted)
     if waiting and lifted:
         if ready and network:
             draft.do(Tell("StartupTaintsRemoved", f"{draft.name} has its network and takes pods"))
@@ -234,8 +235,7 @@ def _resume(draft: Draft) -> MachinePlan:
         return lost(draft)
     closed = draft.look.node is None or has_taint(draft.look.node, STANDBY_TAINT)
     if closed or draft.seen in ASLEEP:
-        # Nothing of a template stops to be woken: its pods get another machine.
-        return _remove(draft) if draft.claim.spec.template else _park(draft)
+        return _park(draft) if draft.claim.parks else _remove(draft)  # then its pods get another machine
     draft.move(NodeState.STANDBY, NodeState.RUNNING, wakes_done=draft.claim.spec.wakes)
     draft.shape(Role.SERVING, lifted=True)
     return draft.plan(look_again_seconds=0.0)
