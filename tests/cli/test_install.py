@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,22 @@ def test_machines_are_not_left_behind_unless_somebody_says_so(
     out = capsys.readouterr().out
     assert "deployment/stratos-controller deleted" in out
     assert "left running, which nobody looks after:\n  NodePool ci: i-0abc m5.large standby" in out
+
+
+def test_machines_that_do_not_go_are_told_with_what_keeps_them(tmp_path: Path) -> None:
+    """A budget without room may hold a drain for hours, and the controllers are not to blame."""
+    drained = {"type": "Drained", "status": "False", "reason": "Draining", "message": "still to leave: 1 pod"}
+
+    async def story() -> tuple[str, ...]:
+        async with installed(tmp_path) as cluster:
+            await add_claim(cluster.admin)
+            status = {"state": "terminating", "conditions": [drained | {"lastTransitionTime": "2026-01-01T00:00:00Z"}]}
+            await cluster.admin.patch(NODE_CLAIM, "ci-1", {"status": status}, subresource="status")
+            with pytest.raises(NotReady) as late:
+                await uninstall(cluster.admin, replace(removal(delete_machines=True), timeout="100ms"))
+            return late.value.looked_at
+
+    assert asyncio.run(story()) == ("NodePool ci: i-0abc m5.large terminating, still to leave: 1 pod",)
 
 
 def test_without_machines_everything_goes_but_the_kinds(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ def tell_pool(scene: Scene, look: PoolSnapshot, events: Sequence[Event] = ()) ->
     """``look`` shows the pool with the pods that are its to serve, ``events`` are those about it."""
     pool = look.pool
     facts = pool_facts(pool, [machine.claim for machine in look.machines])
-    mine, others = _waiting(scene, pool.metadata.name)
+    going = pool.metadata.deletion_timestamp is not None  # then it serves nobody any more
+    mine, others = ((), ()) if going else _waiting(scene, pool.metadata.name)
     return Story(
         kind="nodepool",
         name=pool.metadata.name,
@@ -28,7 +29,7 @@ def tell_pool(scene: Scene, look: PoolSnapshot, events: Sequence[Event] = ()) ->
         steps=past_of((machine.claim for machine in look.machines), events),
         reasons=(*standing(scene, pool.status.conditions), *_left_undone(scene, look), *mine),
         rejected=others,
-        hint=_hint(scene, look),
+        hint="" if going else _hint(scene, look),
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from stratos.apis.crds import CUSTOM_KINDS
 from stratos.apis.customresourcedefinition import CUSTOM_RESOURCE_DEFINITION
-from stratos.apis.meta import Kind
-from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
+from stratos.apis.meta import Kind, find_condition
+from stratos.apis.nodeclaim import NODE_CLAIM, ClaimCondition, NodeClaim
 from stratos.apis.nodepool import NODE_POOL
 from stratos.apis.nodetemplate import NODE_TEMPLATE
 from stratos.base.duration import format_duration, parse_duration_seconds
@@ -82,7 +82,9 @@ def _machines_left(claims: Sequence[NodeClaim], *, crds: bool) -> Conflict:
 def _line(claim: NodeClaim) -> str:
     owner = f"NodePool {claim.spec.pool}" if claim.spec.pool else f"NodeTemplate {claim.spec.template}"
     state = claim.status.state or "not launched yet"
-    return f"{owner}: {claim.status.instance_id or claim.metadata.name} {claim.status.instance_type} {state}".rstrip()
+    line = f"{owner}: {claim.status.instance_id or claim.metadata.name} {claim.status.instance_type} {state}".rstrip()
+    held = [find_condition(claim.status.conditions, type_) for type_ in (ClaimCondition.DRAINED, ClaimCondition.ENDED)]
+    return ", ".join((line, *(each.message for each in held if each is not None and each.status == "False")))
 
 
 async def _claims(client: Client) -> list[NodeClaim]:
@@ -111,7 +113,8 @@ async def _delete_machines(client: Client, timeout_seconds: float) -> None:
         raise NotReady(
             f"{counted(len(claims), 'machine')} not gone after {format_duration(timeout_seconds)}",
             looked_at=tuple(_line(claim) for claim in claims[:_SHOWN]),
-            hint="are the controllers running? kubectl logs deployment/stratos-controller -n stratos-system",
+            hint="stratos explain node/NAME says what keeps one; where nothing moves, do the controllers run?"
+            " kubectl logs deployment/stratos-controller -n stratos-system",
         ) from error
 
 
