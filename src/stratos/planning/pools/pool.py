@@ -185,7 +185,7 @@ def _status(
             observed_generation=generation,
         )
 
-    message = f"{standby} machines stand by, the minimum is {least}"
+    message = f"{counted(standby, 'machine')} standing by, the minimum is {least}"
     if degraded is not None and not enough:
         state("Ready", False, "PoolNotReady", message)
     else:
@@ -194,18 +194,25 @@ def _status(
     if look.pool.spec.pre_warm.all_images and (not pulled or find_condition(conditions, _PRE_PULL)):
         state(_PRE_PULL, pulled, "Supported" if pulled else "NotSupported", "" if pulled else _NOT_PULLED)
     moving = sum(members.wanted(machine) is not _settled_wish(machine.claim.status.state) for machine in look.machines)
-    state("Reconciling", bool(moving), "Reconciling", f"{moving} machines are on their way to another state")
+    state("Reconciling", bool(moving), "Reconciling", f"{counted(moving, 'machine')} on the way to another state")
     reason, problem = degraded or ("NotDegraded", "")
     state("Degraded", degraded is not None, reason, problem)
     rising = sum(members.is_under_way(machine, look.taken_at) for machine in look.machines)
     left = scale_up.report[0] if scale_up is not None and scale_up.report else ""
-    state("ScaleUpInProgress", rising > 0, "ScaleUpInProgress", left or f"{rising} machines are coming into service")
+    state(
+        "ScaleUpInProgress",
+        rising > 0,
+        "ScaleUpInProgress",
+        left or f"{counted(rising, 'machine')} coming into service",
+    )
     falling = sum(
         members.wanted(machine) is Wanted.STANDBY
         and members.state(machine) in (NodeState.RUNNING, NodeState.TERMINATING)
         for machine in look.machines
     ) + sum(wish.wanted is Wanted.STANDBY and wish.decision.reason == "ScaleDown" for wish in wishes)
-    state("ScaleDownInProgress", falling > 0, "ScaleDownInProgress", f"{falling} machines are returning to standby")
+    state(
+        "ScaleDownInProgress", falling > 0, "ScaleDownInProgress", f"{counted(falling, 'machine')} returning to standby"
+    )
     spot = spot_in_service(look)
     shows_spot = bool(spot) or look.pool.spec.spot_replacement is not None
     return NodePoolStatus(
