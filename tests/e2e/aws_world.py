@@ -70,6 +70,7 @@ class AwsWorld:
             f"--region={self.aws.region}",
             f"--cluster-name={CLUSTER}",
             f"--interruption-queue={self.aws.account.queue_name}",
+            "--cluster-cidr=172.20.0.0/16",
             "--sync-period=2s",
             *options,
             environment={
