@@ -11,10 +11,11 @@ from stratos.apis import labels
 from stratos.apis.nodeclaim import NODE_CLAIM, NodeClaim
 from stratos.apis.nodeclasses import class_of_pool
 from stratos.apis.nodepool import NODE_POOL, NodePool
-from stratos.base.errors import AlreadyExists, NotFound, Unavailable
+from stratos.base.errors import NotFound
 from stratos.base.ids import IdSource
-from stratos.kube.cache import Cache, CacheEvent
+from stratos.kube.cache import Cache
 from stratos.kube.client import Client
+from stratos.kube.new_objects import NewObjects
 from stratos.planning.pools.members import Departing, Mark, NewClaim, Note, Wish
 from stratos.providers.contract import CapacityType
 from stratos.telemetry.logs import get_logger
@@ -28,9 +29,7 @@ class ClaimWrites:
     def __init__(self, client: Client, claims: Cache[NodeClaim], ids: IdSource) -> None:
         self._client = client
         self._claims = claims
-        self._ids = ids
-        self._unsure_names: dict[str, list[str]] = {}
-        claims.subscribe(self._no_longer_unsure)
+        self._new = NewObjects(client, NODE_CLAIM, claims, ids)
 
     async def wish(self, wish: Wish) -> None:
         claim = self._claims.get(wish.claim)
@@ -60,31 +59,16 @@ class ClaimWrites:
         await self._patch(note.claim, {"metadata": {"annotations": dict(note.annotations)}})
 
     async def ask_for(self, pool: NodePool, new: NewClaim) -> None:
-        """Create the claim. A name whose creation may or may not have succeeded is used again, not another one."""
-        unsure = self._unsure_names.setdefault(pool.metadata.name, [])
-        name = unsure.pop() if unsure else f"{pool.metadata.name}-{self._ids.suffix()}"
-        try:
-            self._claims.observe(await self._client.create(NODE_CLAIM, _manifest(name, pool, new)))
-        except AlreadyExists:
-            self._claims.observe(await self._client.get(NODE_CLAIM, name))
-        except Unavailable:
-            unsure.append(name)
-            raise
+        await self._new.create(pool.metadata.name, lambda name: _manifest(name, pool, new))
 
     def forget(self, pool: str) -> None:
-        self._unsure_names.pop(pool, None)
+        self._new.forget(pool)
 
     async def _patch(self, name: str, patch: dict[str, Any]) -> None:
         try:
             self._claims.observe(await self._client.patch(NODE_CLAIM, name, patch))
         except NotFound:
             log.debug("claim was gone already", claim=name)
-
-    def _no_longer_unsure(self, event: CacheEvent[NodeClaim]) -> None:
-        """The claim was created after all. Its name must not come up again once it is gone: others may remember it."""
-        unsure = self._unsure_names.get(event.object.spec.pool, [])
-        if event.key in unsure:
-            unsure.remove(event.key)
 
 
 def owned_by(pool: NodePool) -> dict[str, Any]:

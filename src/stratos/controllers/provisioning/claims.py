@@ -9,10 +9,11 @@ import msgspec
 
 from stratos.apis.nodeclaim import NODE_CLAIM, Decision, NodeClaim, Wanted
 from stratos.apis.nodetemplate import NodeTemplate
-from stratos.base.errors import AlreadyExists, NotFound, Unavailable
+from stratos.base.errors import NotFound
 from stratos.base.ids import IdSource
-from stratos.kube.cache import Cache, CacheEvent
+from stratos.kube.cache import Cache
 from stratos.kube.client import Client
+from stratos.kube.new_objects import NewObjects
 from stratos.planning.provisioning.claims import claim_manifest
 from stratos.planning.provisioning.plan import NewMachine
 from stratos.telemetry.logs import get_logger
@@ -26,22 +27,10 @@ class ClaimWrites:
     def __init__(self, client: Client, claims: Cache[NodeClaim], ids: IdSource) -> None:
         self._client = client
         self._claims = claims
-        self._ids = ids
-        self._unsure_names: dict[str, list[str]] = {}
-        claims.subscribe(self._no_longer_unsure)
+        self._new = NewObjects(client, NODE_CLAIM, claims, ids)
 
     async def ask_for(self, template: NodeTemplate, new: NewMachine) -> None:
-        """Create the claim. A name whose creation may or may not have succeeded is used again, not another one."""
-        unsure = self._unsure_names.setdefault(new.template, [])
-        name = unsure.pop() if unsure else f"{new.template}-{self._ids.suffix()}"
-        try:
-            self._claims.observe(await self._client.create(NODE_CLAIM, claim_manifest(name, template, new)))
-        except AlreadyExists:
-            # It is there after all, for the pods of an earlier plan: the next one counts it.
-            self._claims.observe(await self._client.get(NODE_CLAIM, name))
-        except Unavailable:
-            unsure.append(name)
-            raise
+        await self._new.create(new.template, lambda name: claim_manifest(name, template, new))
 
     async def answer(self, name: str, now: datetime) -> None:
         """Note in an interrupted claim that machines for its pods have been asked for."""
@@ -59,9 +48,3 @@ class ClaimWrites:
             self._claims.observe(await self._client.patch(NODE_CLAIM, name, {"spec": spec}))
         except NotFound:
             log.debug("claim was gone already", claim=name)
-
-    def _no_longer_unsure(self, event: CacheEvent[NodeClaim]) -> None:
-        """The claim was created after all. Its name must not come up again once it is gone: others may remember it."""
-        unsure = self._unsure_names.get(event.object.spec.template, [])
-        if event.key in unsure:
-            unsure.remove(event.key)
