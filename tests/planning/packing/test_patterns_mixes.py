@@ -124,10 +124,24 @@ def test_very_many_classes_are_solved_in_parts_and_proved_together() -> None:
     shelf = shelf_of(reduction.demand)
     start = [pattern_of(machine, 160) for machine in reduction.shrink(a_start(demand))]
 
-    found = search_in_parts(shelf, start, Effort(8.0), classes_in_a_part=40)
+    found = search_in_parts(shelf, start, Effort(8.0), machines_in_a_part=5)
 
     assert problems_of(demand, reduction.expand([machine_of(pattern) for pattern in found.patterns])) == []
     assert found.bound_usd_per_hour <= shelf.cost(found.patterns) <= 1.03 * found.bound_usd_per_hour
+
+
+def test_what_one_part_leaves_of_its_effort_goes_to_the_next() -> None:
+    """Parts end early when they are near their bound; what went to waste there would be missed elsewhere."""
+    effort = Effort(1.0)
+
+    first = effort.split_off(2)
+    first.spend_on_filling(100)
+    left_of_first = first.nodes_left()
+    effort.take_back(first)
+    second = effort.split_off(1)
+
+    assert second.nodes_left() > left_of_first
+    assert not effort.has_left()
 
 
 def test_a_long_price_table_costs_no_accuracy() -> None:

@@ -29,7 +29,9 @@ NEEDS_SHARE = (
 )
 MOST_SETTLINGS = 3  # then rules chase each other round, and what was bound last stands
 SAME = 1 - 1e-6  # bounds that differ by less differ in rounding alone
-MOST_WORK = 2_000_000  # classes × kinds × resources; the question alone would take minutes to write down past that
+# Classes × kinds × resources: past that, writing the question down takes longer than one may spend on its answer.
+MOST_WORK_A_SECOND = 1_000_000  # of the allowance …
+ALWAYS_WORTH_IT = 2_000_000  # … and however small that is
 
 
 class Effort(StrEnum):
@@ -45,6 +47,10 @@ def pack(problem: PackingProblem, *, effort: Effort = Effort.BEST, allowance_sec
     ``allowance_seconds`` is what the solver may spend on a better answer.
     """
     return _Packer(problem).pack(effort, allowance_seconds)
+
+
+def _most_work(allowance_seconds: float) -> float:
+    return max(ALWAYS_WORTH_IT, MOST_WORK_A_SECOND * allowance_seconds)
 
 
 @dataclass(slots=True)
@@ -97,7 +103,7 @@ class _Packer:
         bound = aggregate_bound(needs.demand)
         if effort is Effort.FAST or first.cost_usd_per_hour <= bound * (1 + GOOD_ENOUGH):
             return self._answer(first, bound, AMOUNTS)
-        if hardness(needs.demand) > MOST_WORK:
+        if hardness(needs.demand) > _most_work(allowance_seconds):
             return self._answer(first, bound, AMOUNTS, "this is the first answer: too many kinds of pods for patterns")
         return self._improve(first, stating, needs, bound, allowance_seconds)
 
@@ -129,7 +135,7 @@ class _Packer:
             question = stating.question(first.places, shapes=proved.machines)
             if not question.start:
                 return self._answer(first, bound, proof)
-            if hardness(question.demand) > MOST_WORK:
+            if hardness(question.demand) > _most_work(allowance_seconds):
                 report = "this is the first answer: rules about zones and hosts split the pods into too many kinds"
                 return self._answer(first, bound, proof, report)
             found = solve_patterns(question.demand, question.start, allowance_seconds=allowance_seconds - share)

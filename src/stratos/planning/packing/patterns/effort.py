@@ -16,6 +16,16 @@ class Effort:
     def __init__(self, allowance_seconds: float) -> None:
         self._whole = self._left = allowance_seconds * UNITS_PER_SECOND
 
+    def split_off(self, parts: int) -> Effort:
+        """One of so many equal parts of what is left, to be spent by itself."""
+        part = Effort(max(0.0, self._left) / parts / UNITS_PER_SECOND)
+        self._left -= part._whole
+        return part
+
+    def take_back(self, part: Effort) -> None:
+        """What a part has left, or owes."""
+        self._left += part._left
+
     def has_left(self, share: float = 0.0) -> bool:
         """Whether more than this share of the whole is left."""
         return self._left > share * self._whole

@@ -1,4 +1,4 @@
-"""Very many classes, as when no two pods are alike: solve parts of like composition, and prove one bound for all.
+"""Very many classes, as when no two pods are alike: search in parts of like composition, and prove one bound for all.
 
 Machines are then filled from one part each, which costs next to nothing as long as every part fills many of them.
 """
@@ -10,42 +10,51 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stratos.planning.packing.patterns.blend import Blend, blend_of
-from stratos.planning.packing.patterns.construct import follow_blend
+from stratos.planning.packing.patterns.blend import blend_of
+from stratos.planning.packing.patterns.core import core_of, only
 from stratos.planning.packing.patterns.effort import Effort
 from stratos.planning.packing.patterns.generation import bound_of
 from stratos.planning.packing.patterns.knapsack import Knapsacks
 from stratos.planning.packing.patterns.master import WholeSolution
 from stratos.planning.packing.patterns.repair import repair
+from stratos.planning.packing.patterns.search import search
 from stratos.planning.packing.patterns.shelf import Pattern, Shelf, shelf_of
 
-MOST_CLASSES = 2000  # beyond, a demand is cut in parts …
-CLASSES_IN_A_PART = 1000  # … of about so many
+MOST_CLASSES = 1200  # beyond, a demand is cut in parts, none of them larger …
+MACHINES_IN_A_PART = 100  # … and each of about so many machines: the last of them, half empty, weighs little then
+SAMPLE = 500  # classes that tell how many machines all will take
 
 
 def search_in_parts(
-    shelf: Shelf, start: list[Pattern], effort: Effort, *, classes_in_a_part: int = CLASSES_IN_A_PART
+    shelf: Shelf, start: list[Pattern], effort: Effort, *, machines_in_a_part: int = MACHINES_IN_A_PART
 ) -> WholeSolution:
     """No worse than ``start``, which holds all pods."""
     # Sorted by size and dealt out like cards: each part has its share of the large and of the small.
     by_size = np.lexsort((np.arange(len(shelf.weight)), shelf.weight.sum(axis=1)))
-    number = -(-len(by_size) // classes_in_a_part)
     stock = shelf.demand.limit.copy()
+    sample = _part_of(shelf, by_size[:: -(-len(by_size) // SAMPLE)], stock)
+    kinds = core_of(sample, Knapsacks(sample, effort))
+    blend = blend_of(only(sample, kinds), sample.demand.pods, stock[kinds])
+    if blend is None:
+        return WholeSolution(start, 0.0)
+    machines = blend.machines.sum() * len(by_size) / len(sample.demand.pods)
+    number = max(-(-len(by_size) // MOST_CLASSES), int(machines / machines_in_a_part))
     whole: list[Pattern] = []
     bound = 0.0
-    for classes in (by_size[i::number] for i in range(number)):
+    for first in range(number):
+        classes = by_size[first::number]
         part = _part_of(shelf, classes, stock)
-        blend = blend_of(part, part.demand.pods, stock)
-        found = follow_blend(part, Knapsacks(part, effort), part.demand.pods, stock)
-        if blend is None or found is None:
-            return WholeSolution(start, bound)
-        bound = max(bound, _bound_by_prices(shelf, blend))
-        for pattern in repair(part, found):
+        bound = max(bound, _bound_by_prices(shelf, part, kinds, effort))
+        own_effort = effort.split_off(number - first)
+        own_start = [Pattern(each.kind, each.counts[classes]) for each in start if each.counts[classes].any()]
+        found = search(part, own_start, own_effort)
+        effort.take_back(own_effort)
+        for pattern in found.patterns:
             counts = np.zeros(len(by_size), dtype=np.int64)
             counts[classes] = pattern.counts
             stock[pattern.kind] -= stock[pattern.kind] > 0
             whole.append(Pattern(pattern.kind, counts))
-    return WholeSolution(min(start, whole, key=shelf.cost), bound)
+    return WholeSolution(min(start, repair(shelf, whole), key=shelf.cost), bound)
 
 
 def _part_of(shelf: Shelf, classes: NDArray[np.int64], stock: NDArray[np.int64]) -> Shelf:
@@ -64,9 +73,12 @@ def _part_of(shelf: Shelf, classes: NDArray[np.int64], stock: NDArray[np.int64])
     )
 
 
-def _bound_by_prices(shelf: Shelf, blend: Blend) -> float:
+def _bound_by_prices(shelf: Shelf, part: Shelf, kinds: NDArray[np.int64], effort: Effort) -> float:
     """What a part's prices of resources prove for all: a pod is worth what its room costs where that is cheapest."""
-    cost = np.where(shelf.most > 0, shelf.weight @ blend.room_prices.T, np.inf)
-    values = cost.min(axis=1)
-    worth = (blend.room_prices * shelf.room).sum(axis=1)
+    blend = blend_of(only(part, kinds), part.demand.pods, part.demand.limit[kinds])
+    if blend is None:
+        return 0.0
+    cost = np.where(shelf.most[:, kinds] > 0, shelf.weight @ blend.room_prices.T, np.inf).min(axis=1)
+    values = np.where(np.isfinite(cost), cost, 0.0)  # bound_of proves whatever values it is given
+    worth = Knapsacks(shelf, effort).worth_at_most(values, shelf.demand.pods)
     return bound_of(shelf, worth, values, shelf.demand.pods, shelf.demand.limit)[0]
