@@ -165,7 +165,6 @@ def _fill_selected(basket: Basket, shelf: Shelf, pods: Sequence[PodAsks]) -> Ite
     for pod in pods:
         alike.setdefault((pod.requirements.requests, pod.requirements.node_rules, pod.wishes), []).append(pod)
     for (_, _, wishes), group in sorted(alike.items(), key=lambda pair: pair[1][0].key):
-
         grants = granting(wishes, shelf.catalog)
 
         def sees(node: NodeDescription, grants: Grants = grants) -> bool:
