@@ -130,3 +130,26 @@ def test_the_fields_set_has_its_five_kinds_in_equal_parts() -> None:
     assert sum(bool(each.affinity) for each in asks) == 200
     assert sum(bool(each.anti_affinity) for each in asks) == 200
     assert len({each.offering.instance_type for each in field_candidates()}) == 400
+
+
+def test_a_longer_search_of_the_same_set_is_not_dearer(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who gives the search longer wants to pay less, and must be able to compare."""
+
+    def cost(allowance_seconds: float) -> float:
+        run_packing(
+            "distinct",
+            300,
+            "best",
+            1,
+            42,
+            files=(None, None),
+            zones=(),
+            pricing="on-demand",
+            print_json=True,
+            allowance_seconds=allowance_seconds,
+        )
+        (result,) = json.loads(capsys.readouterr().out)["results"]
+        assert result["unplaced"] == 0
+        return float(result["cost_usd_per_hour"])
+
+    assert cost(1.0) <= cost(0.1)

@@ -308,6 +308,9 @@ def bench_packing(
         str | None,
         typer.Option(help="fast: greedy, as when pods wait. best: with patterns. Default: as usual for a set."),
     ] = None,
+    allowance: Annotated[
+        float, typer.Option(min=0.1, help="What best may spend on a better answer, in seconds of a machine like ours.")
+    ] = 8.0,
     rounds: Annotated[int, typer.Option(min=1, help="Each is run so often; seconds are the median.")] = 1,
     seed: Annotated[int, typer.Option(help="Of all chance in the sets.")] = 42,
     pods_file: Annotated[
@@ -340,6 +343,7 @@ def bench_packing(
         zones=zones or (),
         pricing=pricing,
         print_json=json_output,
+        allowance_seconds=allowance,
     )
 
 

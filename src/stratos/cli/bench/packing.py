@@ -20,7 +20,7 @@ from stratos.base.words import counted
 from stratos.catalog.instance_type import CapacityType
 from stratos.cli.bench.files import read_set
 from stratos.cli.bench.sets import SETS, BenchSet
-from stratos.planning.packing.pack import Effort, pack
+from stratos.planning.packing.pack import ALLOWANCE_SECONDS, Effort, pack
 from stratos.planning.packing.problem import Packing, PackingProblem, PodToPlace
 from stratos.planning.scheduling.requirements import requirements_of
 
@@ -52,7 +52,7 @@ class Measured:
     compiling_seconds: float  # of these: what each pod asks for
 
 
-def measure(make: Callable[[], BenchSet], effort: str, rounds: int) -> Measured:
+def measure(make: Callable[[], BenchSet], effort: str, allowance_seconds: float, rounds: int) -> Measured:
     """The set is made anew for each round, outside the clock, so that no round profits from the one before."""
     both = []
     for _ in range(rounds):
@@ -61,7 +61,7 @@ def measure(make: Callable[[], BenchSet], effort: str, rounds: int) -> Measured:
         pods = tuple(PodToPlace(pod.metadata.key, requirements_of(pod)) for pod in given.pods)
         compiled = perf_counter()
         problem = PackingProblem(pods, tuple(given.candidates), tuple(given.existing))
-        packing = pack(problem, effort=Effort(effort))
+        packing = pack(problem, effort=Effort(effort), allowance_seconds=allowance_seconds)
         both.append((perf_counter() - began, compiled - began))
     return Measured(
         packing,
@@ -97,12 +97,13 @@ def run_packing(
     zones: Sequence[str],
     pricing: str,
     print_json: bool,
+    allowance_seconds: float = ALLOWANCE_SECONDS,
 ) -> None:
     if effort is not None and effort not in tuple(Effort):
         raise Invalid(f"--effort: {effort!r} is unknown", hint=f"one of {', '.join(Effort)}")
     pods_file, types_file = files
     if pods_file is None and types_file is None:
-        _run_sets(name, pods, effort, rounds, seed, print_json=print_json)
+        _run_sets(name, pods, effort, allowance_seconds, rounds, seed, print_json=print_json)
         return
     if pods_file is None or types_file is None:
         missing = "--types-file" if types_file is None else "--pods-file"
@@ -111,11 +112,11 @@ def run_packing(
         raise Invalid(f"--pricing: {pricing!r} is unknown", hint="on-demand, spot or both")
     named = tuple(zone.strip() for each in zones for zone in each.split(",") if zone.strip())
     given = read_set(pods_file, types_file, named, pricing)
-    _run_files(pods_file.name, given, effort or "best", print_json=print_json)
+    _run_files(pods_file.name, given, effort or "best", allowance_seconds, print_json=print_json)
 
 
-def _run_files(name: str, given: BenchSet, effort: str, *, print_json: bool) -> None:
-    measured = measure(lambda: given, effort, 1)
+def _run_files(name: str, given: BenchSet, effort: str, allowance_seconds: float, *, print_json: bool) -> None:
+    measured = measure(lambda: given, effort, allowance_seconds, 1)
     if print_json:
         print(json.dumps(as_json(measured), indent=2))
         return
@@ -128,7 +129,14 @@ def _run_files(name: str, given: BenchSet, effort: str, *, print_json: bool) -> 
 
 
 def _run_sets(
-    name: str | None, pods: int | None, effort: str | None, rounds: int, seed: int, *, print_json: bool
+    name: str | None,
+    pods: int | None,
+    effort: str | None,
+    allowance_seconds: float,
+    rounds: int,
+    seed: int,
+    *,
+    print_json: bool,
 ) -> None:
     if name is not None and name not in SETS:
         raise Invalid(f"there is no set {name!r}", hint=f"choose one of {', '.join(SETS)}")
@@ -137,7 +145,11 @@ def _run_sets(
     if not print_json:
         _print_heading()
     for each, size, how in dict.fromkeys(chosen):
-        measured = measure(lambda each=each, size=size: SETS[each](size, random.Random(seed)), how, rounds)  # type: ignore[misc]
+
+        def make(each: str = each, size: int = size) -> BenchSet:
+            return SETS[each](size, random.Random(seed))
+
+        measured = measure(make, how, allowance_seconds, rounds)
         results.append(
             {"set": each, "effort": how, **as_json(measured), **_speed(measured), "bound": measured.packing.bound}
         )

@@ -27,6 +27,9 @@ GOOD_ENOUGH = 0.003  # a gap below which further work is not worth anybody's tim
 NEEDS_SHARE = (
     0.2  # of the allowance: what pods need at least only has to be proved, and to say which machines to ask about
 )
+ALLOWANCE_SECONDS = 8.0
+"""What a search for a better answer may take on a machine like ours, where nobody says."""
+
 MOST_SETTLINGS = 3  # then rules chase each other round, and what was bound last stands
 SAME = 1 - 1e-6  # bounds that differ by less differ in rounding alone
 # Classes × kinds × resources: past that, writing the question down takes longer than one may spend on its answer.
@@ -41,7 +44,9 @@ class Effort(StrEnum):
     BEST = "best"  # improve it by patterns, with the bound that they prove
 
 
-def pack(problem: PackingProblem, *, effort: Effort = Effort.BEST, allowance_seconds: float = 8.0) -> Packing:
+def pack(
+    problem: PackingProblem, *, effort: Effort = Effort.BEST, allowance_seconds: float = ALLOWANCE_SECONDS
+) -> Packing:
     """Where each pod goes, and what to buy for those that fit nowhere. The same for any order of the input.
 
     ``allowance_seconds`` is what the solver may spend on a better answer.
