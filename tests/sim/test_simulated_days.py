@@ -14,7 +14,7 @@ from stratos.cli.sim import run_sim
 from stratos.sim.faults import FAULTS, choose_faults
 from stratos.sim.run import simulate
 
-SLICE = 24
+SLICE = 12
 """How many seeds every change is tried on; ``stratos sim --seed 1 --seeds 1000 --hours 0.2`` tries more, for longer."""
 
 

@@ -142,7 +142,10 @@ def test_a_cluster_without_stratos_is_told_how_to_install_it(tmp_path: Path) -> 
 
 
 def test_a_leader_that_was_paused_changes_nothing_when_it_goes_on(tmp_path: Path) -> None:
-    """By then another one leads. What the first was about to do, it did not forget: it is not let through."""
+    """By then another one leads. What the first was about to do, it did not forget: it is not let through.
+
+    What it had handed to the socket in the very moment of the pause leaves it when it goes on, before it knows.
+    """
 
     async def story() -> None:
         async with bare_cluster(tmp_path) as cluster:
@@ -174,9 +177,9 @@ def test_a_leader_that_was_paused_changes_nothing_when_it_goes_on(tmp_path: Path
                 await wait_until_async(taken_over, "another leader", new)
                 await new.wait_line("controllers start")
                 await add_pool(admin, "after", standby=1)
-                written = len(cluster.recorder.by(old_leader))
                 old.signal(signal.SIGCONT)
                 await old.wait_line("no longer leading")
+                written = len(cluster.recorder.by(old_leader))
 
                 async def launched() -> bool:
                     return all(claim.status.instance_id for claim in (await admin.list(NODE_CLAIM)).items)
