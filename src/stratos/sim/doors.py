@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 
-from stratos.apis.meta import KubeObject
 from stratos.base.errors import Unavailable
-from stratos.catalog.catalog import Catalog
 from stratos.kube.transport import NOTHING, Response, StreamResponse, Transport
-from stratos.providers.contract import Interruption, LaunchRequest, Machine, MachineShape, Provider, ResolvedNodeClass
+from stratos.providers.contract import Provider
+from stratos.providers.contract.in_front import InFront
 from stratos.sim.actions import ActionLog
 from stratos.wiring.api import CONTROLLER_MANAGER, KUBELETS, SCHEDULER, STRATOS
 
@@ -245,57 +244,16 @@ class _Stream:
         return chunk
 
 
-class _CloudDoor:
-    """A `Provider`."""
+class _CloudDoor(InFront):
+    """Of one life of the controllers."""
 
     def __init__(self, doors: Doors, life: Life, provider: Provider) -> None:
+        super().__init__(provider)
         self._doors = doors
         self._life = life
-        self._provider = provider
 
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    @property
-    def catalog(self) -> Catalog:
-        return self._provider.catalog
-
-    async def launch(self, request: LaunchRequest) -> Machine:
-        return await self._call(f"launch {request.token}", lambda: self._provider.launch(request))
-
-    async def start(self, machine_id: str, token: str) -> None:
-        await self._call(f"start {machine_id} {token}", lambda: self._provider.start(machine_id, token))
-
-    async def stop(self, machine_id: str, *, force: bool = False) -> None:
-        await self._call(f"stop {machine_id}", lambda: self._provider.stop(machine_id, force=force))
-
-    async def terminate(self, machine_id: str) -> None:
-        await self._call(f"terminate {machine_id}", lambda: self._provider.terminate(machine_id))
-
-    async def describe(self, machine_ids: Sequence[str]) -> dict[str, Machine]:
-        return await self._call("describe", lambda: self._provider.describe(machine_ids))
-
-    async def list_by_tags(self, tags: Mapping[str, str]) -> tuple[Machine, ...]:
-        return await self._call("list_by_tags", lambda: self._provider.list_by_tags(tags))
-
-    async def tag(self, machine_id: str, tags: Mapping[str, str]) -> None:
-        await self._call(f"tag {machine_id}", lambda: self._provider.tag(machine_id, tags))
-
-    def interruptions(self) -> AsyncIterator[Interruption]:
-        return self._provider.interruptions()
-
-    async def resolve(self, node_class: KubeObject, *, arch: str = "", gpu: str = "") -> ResolvedNodeClass:
-        return await self._call("resolve", lambda: self._provider.resolve(node_class, arch=arch, gpu=gpu))
-
-    async def release(self, node_class: KubeObject) -> None:
-        await self._call("release", lambda: self._provider.release(node_class))
-
-    def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:
-        return self._provider.shape(instance_type, max_pods=max_pods, disk_gib=disk_gib)
-
-    async def _call(self, doing: str, call: Callable[[], Awaitable[T]]) -> T:
-        doors = self._doors
+    async def _through(self, operation: str, call: Callable[[], Awaitable[T]], *, what: str = "") -> T:
+        doors, doing = self._doors, f"{operation} {what}".rstrip()
         answer = await doors.through(self._life, doing, call, risky=True)
         if doors.cloud_is_flaky and doors.rng.random() < doors.cloud_is_flaky:
             doors.log.note("fault", f"stratos never hears of {doing}")

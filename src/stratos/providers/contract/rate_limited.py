@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from stratos.apis.meta import KubeObject
 from stratos.base.clock import Clock
 from stratos.base.errors import StratosError, Throttled
-from stratos.catalog.catalog import Catalog
-from stratos.providers.contract.machine import Interruption, LaunchRequest, Machine, MachineShape
-from stratos.providers.contract.node_class import ResolvedNodeClass
+from stratos.providers.contract.in_front import InFront
 from stratos.providers.contract.provider import Provider
 from stratos.providers.contract.turns import Turns, Urgency
 
@@ -50,8 +47,8 @@ class ProviderMetrics:
         )
 
 
-class RateLimited:
-    """A `Provider` in front of another: at most ``burst`` calls at once and ``qps`` a second in the long run."""
+class RateLimited(InFront):
+    """At most ``burst`` calls at once and ``qps`` a second in the long run."""
 
     def __init__(
         self,
@@ -63,54 +60,13 @@ class RateLimited:
         rng: random.Random,
         metrics: ProviderMetrics,
     ) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._turns = Turns(per_second=qps, burst=burst, clock=clock)
         self._clock = clock
         self._rng = rng
         self._metrics = metrics
 
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    @property
-    def catalog(self) -> Catalog:
-        return self._provider.catalog
-
-    async def launch(self, request: LaunchRequest) -> Machine:
-        return await self._call("launch", lambda: self._provider.launch(request))
-
-    async def start(self, machine_id: str, token: str) -> None:
-        await self._call("start", lambda: self._provider.start(machine_id, token))
-
-    async def stop(self, machine_id: str, *, force: bool = False) -> None:
-        await self._call("stop", lambda: self._provider.stop(machine_id, force=force))
-
-    async def terminate(self, machine_id: str) -> None:
-        await self._call("terminate", lambda: self._provider.terminate(machine_id))
-
-    async def describe(self, machine_ids: Sequence[str]) -> dict[str, Machine]:
-        return await self._call("describe", lambda: self._provider.describe(machine_ids))
-
-    async def list_by_tags(self, tags: Mapping[str, str]) -> tuple[Machine, ...]:
-        return await self._call("list_by_tags", lambda: self._provider.list_by_tags(tags))
-
-    async def tag(self, machine_id: str, tags: Mapping[str, str]) -> None:
-        await self._call("tag", lambda: self._provider.tag(machine_id, tags))
-
-    def interruptions(self) -> AsyncIterator[Interruption]:
-        return self._provider.interruptions()
-
-    async def resolve(self, node_class: KubeObject, *, arch: str = "", gpu: str = "") -> ResolvedNodeClass:
-        return await self._call("resolve", lambda: self._provider.resolve(node_class, arch=arch, gpu=gpu))
-
-    async def release(self, node_class: KubeObject) -> None:
-        await self._call("release", lambda: self._provider.release(node_class))
-
-    def shape(self, instance_type: str, *, max_pods: int | None = None, disk_gib: int | None = None) -> MachineShape:
-        return self._provider.shape(instance_type, max_pods=max_pods, disk_gib=disk_gib)
-
-    async def _call(self, operation: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def _through(self, operation: str, call: Callable[[], Awaitable[T]], *, what: str = "") -> T:
         for attempt in range(_ATTEMPTS - 1):
             try:
                 return await self._attempt(operation, call)
