@@ -124,7 +124,7 @@ class _Keeper:
 
     async def _keep(self) -> Certificates:
         secret = self._secrets.get(self._key)
-        renewal = renewed(_text(secret), self._settings.hosts, self._clock.now())
+        renewal = renewed(secret.text if secret is not None else None, self._settings.hosts, self._clock.now())
         if renewal.why:
             await self._write(secret, renewal)
         certificates = renewal.certificates
@@ -182,10 +182,3 @@ class _Keeper:
             cache.observe(await self._client.patch(kind, name, patch, type=PatchType.JSON))
         except NotFound:
             log.debug("webhook configuration was gone already", name=name)
-
-
-def _text(secret: Secret | None) -> dict[str, str] | None:
-    """What is not text is no PEM either, and is found wanting as such."""
-    if secret is None:
-        return None
-    return {key: value.decode(errors="replace") for key, value in secret.data.items()}

@@ -69,9 +69,8 @@ class WebhookServer:
             await serving
 
     def _changed(self, event: CacheEvent[Secret]) -> None:
-        data = {key: value.decode(errors="replace") for key, value in event.object.data.items()}
         try:
-            serving = read_certificates(data).serving
+            serving = read_certificates(event.object.text).serving
         except ValueError as error:
             log.warning("webhook certificates cannot be used; the last ones are", reason=str(error))
             return
